@@ -1,0 +1,159 @@
+/**
+ * The contract between the gateway and whatever carries and keeps its events.
+ *
+ * A broker knows channels, events and positions; it knows nothing of gateways, sockets or HTTP.
+ * `conformance.ts` holds every engine to what is promised here.
+ */
+
+/** The id of an event, or the place just after it: `<milliseconds>-<sequence>`. */
+export type Position = string;
+
+/** The position before the first event of any channel. */
+export const ORIGIN: Position = '0-0';
+
+/** What a publisher hands in. */
+export interface Message {
+  /** The event's name; already checked against its alphabet. */
+  readonly name: string;
+  /** JSON text on one line: no CR, no LF, no NUL. */
+  readonly data: string;
+  /** Two publishes to a channel with one key within `KEY_LIFETIME_MS` store one event. */
+  readonly key?: string | undefined;
+}
+
+/** One event of a channel with history, or, with `id` and `prev` both `''`, of an ephemeral one. */
+export interface Event {
+  readonly id: Position;
+  /** The id of the event before this one in its channel; `ORIGIN` for the first that ever was. */
+  readonly prev: Position;
+  readonly name: string;
+  /** The JSON text that was published, as UTF-8. The holder may keep it, and must not write to it. */
+  readonly data: Uint8Array;
+}
+
+/** How much of a channel is kept: at most `size` events, each for at most `retentionMs`. `size` 0 is ephemeral. */
+export interface Retention {
+  readonly size: number;
+  readonly retentionMs: number;
+}
+
+/** Which retention rules a channel. Must give the same answer on every gateway of one deployment. */
+export type RetentionOf = (channel: string) => Retention;
+
+export interface Published {
+  /** The stored event's id; `''` on an ephemeral channel. */
+  readonly id: Position;
+  /** True where `key` was seen before: nothing was stored, and `id` is the first event's. */
+  readonly duplicate: boolean;
+}
+
+/** A run of a channel's history, oldest first; each event's `prev` is the `id` of the one before it. */
+export interface Page {
+  readonly events: readonly Event[];
+  /**
+   * Where the page begins: the `prev` of its first event, or, with no event, the position read from.
+   * It differs from the position asked for where events after that one are gone (`known` is false).
+   */
+  readonly start: Position;
+  /** The id of the channel's last event at the moment of the read, also when that one has expired; else `ORIGIN`. */
+  readonly head: Position;
+  /**
+   * Whether the position asked for is one that every kept event after it follows without a hole: the channel's last id, an
+   * entry that is still kept, or the predecessor of the oldest kept one. Always true for a read of the tail.
+   */
+  readonly known: boolean;
+  /** Whether `limit` left out further events in the direction of the read. */
+  readonly more: boolean;
+}
+
+/** How long a publish's key is remembered. */
+export const KEY_LIFETIME_MS = 5 * 60_000;
+
+/**
+ * How much longer than its history a channel's last id is remembered, so that a channel whose history has expired
+ * is not mistaken for one that lost events, and ids go on growing.
+ */
+export const HEAD_EXTRA_LIFETIME_MS = 7 * 24 * 3_600_000;
+
+/** What a broker tells its gateway. All calls come from the event loop, never from within a call to the broker. */
+export interface Listener {
+  /** An event of a channel that is subscribed. In order per channel while the connection holds; holes are possible. */
+  event(channel: string, event: Event): void;
+  /** The subscription of these channels was interrupted and holds again: events in between may be missing. */
+  resubscribed(channels: readonly string[]): void;
+}
+
+/** The engine cannot be reached, or did not answer in time: the outcome of the call is unknown. */
+export class BrokerUnavailable extends Error {
+  override readonly name = 'BrokerUnavailable';
+}
+
+export type BrokerStatus =
+  | { readonly ready: true }
+  | { readonly ready: false; /** Epoch milliseconds. */ readonly since: number; readonly reason: string };
+
+/**
+ * Every method that returns a promise rejects with `BrokerUnavailable` when the engine cannot be reached within the
+ * engine's time limit; none waits without bound, and none queues without bound.
+ */
+export interface Broker {
+  /** Must be called once, before the first `subscribe`. */
+  listen(listener: Listener): void;
+
+  /** Resolves once the engine can be used; goes on trying for ever. `status()` tells why it is not there yet. */
+  connect(): Promise<void>;
+
+  /**
+   * Appends the event to the channel's history and sends it to every subscriber, in one step: when it resolves, both have
+   * happened. Ids grow, also over expiry, trimming, restarts and a clock that steps back. Publishes that one
+   * caller makes without waiting are stored in the order of the calls.
+   */
+  publish(channel: string, message: Message): Promise<Published>;
+
+  /**
+   * The first `limit` events after `position`. Where `position` is not known, those after it (by id) that are kept.
+   * On an ephemeral channel: an empty page, known, with `start` and `head` at `ORIGIN`.
+   */
+  readAfter(channel: string, position: Position, limit: number): Promise<Page>;
+
+  /** The last `limit` events, or the last before (and without) `before`, which need not be the id of an event. `limit` may be 0. */
+  readTail(channel: string, limit: number, before?: Position): Promise<Page>;
+
+  /** The last id of each channel, in the order asked; `ORIGIN` where none is remembered. One round trip for all. */
+  heads(channels: readonly string[]): Promise<readonly Position[]>;
+
+  /** When it resolves, every event published afterwards reaches the listener. Calls for one channel don't nest. */
+  subscribe(channel: string): Promise<void>;
+  unsubscribe(channel: string): Promise<void>;
+
+  /** Says that this gateway lives, for `leaseMs` from now. */
+  renewLease(gateway: string, leaseMs: number): Promise<void>;
+  /** Gives the lease back at once. */
+  dropLease(gateway: string): Promise<void>;
+  /** The gateways whose lease holds, in no order. */
+  gateways(): Promise<readonly string[]>;
+
+  status(): BrokerStatus;
+
+  /** Ends every connection. Calls under way reject. */
+  close(): Promise<void>;
+}
+
+const POSITION = /^(0|[1-9]\d{0,15})-(0|[1-9]\d{0,15})$/;
+
+/** Whether a text is a well-formed position; it need not name an event. */
+export function isPosition(text: string): boolean {
+  return POSITION.test(text);
+}
+
+/** Orders positions of one unbroken channel: negative where `a` is before `b`. After a failover it says nothing about order of events. */
+export function comparePositions(a: Position, b: Position): number {
+  const [aMs, aSeq] = split(a);
+  const [bMs, bSeq] = split(b);
+  return aMs - bMs || aSeq - bSeq;
+}
+
+function split(position: Position): [number, number] {
+  const dash = position.indexOf('-');
+  return [Number(position.slice(0, dash)), Number(position.slice(dash + 1))];
+}
