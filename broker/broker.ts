@@ -88,9 +88,10 @@ export class BrokerUnavailable extends Error {
   override readonly name = 'BrokerUnavailable';
 }
 
+/** Whether the engine can be used; where not, since when (epoch milliseconds) and why, in a sentence without secrets. */
 export type BrokerStatus =
   | { readonly ready: true }
-  | { readonly ready: false; /** Epoch milliseconds. */ readonly since: number; readonly reason: string };
+  | { readonly ready: false; readonly sinceMs: number; readonly reason: string };
 
 /**
  * Every method that returns a promise rejects with `BrokerUnavailable` when the engine cannot be reached within the
