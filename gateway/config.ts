@@ -119,7 +119,7 @@ export const SETTINGS = {
     max: 256,
     unit: 'channels',
     about:
-      'How many channels one SSE stream may name. Each adds up to 16 bytes or so to the position that a browser sends back when it reconnects.',
+      'How many channels one SSE stream may name. Each adds about 16 bytes to the position that a browser sends back; beyond 8 channels a reconnect from another origin needs a preflight.',
   }),
   idleTimeoutSeconds: integer('IDLE_TIMEOUT_SECONDS', 40, {
     min: 8,
