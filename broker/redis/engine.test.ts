@@ -103,7 +103,11 @@ for (const { name, start } of DEPLOYMENTS.slice(1)) {
       const keys = new Keys(prefix);
       const victim = await deployment.masterOf(keys.stream('plain:0'));
       // Replication is asynchronous: only what the replica has survives, and that shall be everything here.
-      await until('the replica has it all', async () => Number(await victim.command('WAIT', 1, 1_000)) >= 1);
+      await until('the replica has it all', async () => {
+        const info = String(await victim.command('INFO', 'replication'));
+        const sent = /master_repl_offset:(\d+)/.exec(info)?.[1];
+        return sent !== undefined && info.includes(`,offset=${sent},`);
+      });
       const hit: string[] = [];
       for (const channel of channels)
         if ((await deployment.masterOf(keys.stream(channel))) === victim) hit.push(channel);
