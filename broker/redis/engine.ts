@@ -124,9 +124,8 @@ export class RedisBroker implements Broker {
     return this.#subscriptions.subscribe(channel, this.#keys.events(channel));
   }
 
-  /** Holds at once, whether Redis is there or not: what it still sends is ignored. */
-  async unsubscribe(channel: string): Promise<void> {
-    this.#subscriptions.unsubscribe(this.#keys.events(channel));
+  unsubscribe(channel: string): Promise<void> {
+    return this.#subscriptions.unsubscribe(this.#keys.events(channel));
   }
 
   renewLease(gateway: string, leaseMs: number): Promise<void> {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { type Event, ORIGIN } from '../broker.ts';
-import { retentionOf } from '../conformance.ts';
+import { retentionOf } from '../testing/harness.ts';
 import { until } from '../testing/until.ts';
 import { RedisBroker } from './engine.ts';
 import { Keys, slotOf } from './keys.ts';

@@ -5,6 +5,7 @@
  * Owns the subscribed connections, one for each node. ioredis could subscribe again by itself, but it tells neither
  * when that holds nor where it failed. Must not know what an event means.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { BrokerUnavailable, type Event, type Listener } from '../broker.ts';
 import { decodeEnvelope } from './envelope.ts';
@@ -121,7 +122,7 @@ export class Subscriptions {
       };
       const timer = setTimeout(() => {
         const cause = new Error(this.trouble() ?? 'Redis can be reached.');
-        this.#drop(
+        void this.#drop(
           subscription,
           new BrokerUnavailable(`Redis did not confirm a subscription within ${timeoutMs} ms.`, { cause }),
         );
@@ -132,10 +133,20 @@ export class Subscriptions {
     });
   }
 
-  unsubscribe(name: string): void {
+  /**
+   * Holds at once for what the listener hears. Resolves when Redis has confirmed it, so that no event of the old
+   * subscription can reach a later one; or when it can't any more, as then the connection is broken and nothing comes.
+   */
+  async unsubscribe(name: string): Promise<void> {
     const subscription = this.#subscriptions.get(name);
-    if (subscription !== undefined)
-      this.#drop(subscription, new BrokerUnavailable('The channel was unsubscribed meanwhile.'));
+    if (subscription === undefined) return;
+    const left = this.#drop(subscription, new BrokerUnavailable('The channel was unsubscribed meanwhile.'));
+    const limit = new AbortController();
+    await Promise.race([
+      left,
+      delay(this.#options.timeoutMs, undefined, { signal: limit.signal }).catch(() => undefined),
+    ]);
+    limit.abort();
   }
 
   /** The map of the cluster was read: moves what lives elsewhere now, and closes connections that serve nothing. */
@@ -148,7 +159,7 @@ export class Subscriptions {
       if (link === undefined) continue;
       if (topology.nodeOf(subscription.slot) === link.node) used.add(link);
       else {
-        this.#leave(link, subscription);
+        void this.#leave(link, subscription);
         this.#lose(subscription);
       }
     }
@@ -267,18 +278,18 @@ export class Subscriptions {
     this.#returned.delete(subscription);
   }
 
-  #drop(subscription: Subscription, reason: BrokerUnavailable): void {
+  async #drop(subscription: Subscription, reason: BrokerUnavailable): Promise<void> {
     this.#subscriptions.delete(subscription.name);
     this.#returned.delete(subscription);
     subscription.waiter?.reject(reason);
-    if (subscription.link !== undefined) this.#leave(subscription.link, subscription);
     this.#options.onChange();
+    if (subscription.link !== undefined) await this.#leave(subscription.link, subscription);
   }
 
   /** Right also where SUBSCRIBE is not answered yet: both are read in order on one connection. */
-  #leave(link: Link, subscription: Subscription): void {
+  async #leave(link: Link, subscription: Subscription): Promise<void> {
     // Where it fails the connection is lost, and the subscription with it.
-    if (link.ready) this.#send(link, 'unsubscribe', [subscription]).catch(() => undefined);
+    if (link.ready) await this.#send(link, 'unsubscribe', [subscription]).catch(() => undefined);
   }
 
   #tellReturned(): void {
