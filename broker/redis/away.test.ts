@@ -65,7 +65,7 @@ it('waits for a Redis that is away at the start, says why, and tells of each cha
 });
 
 it('refuses what would wait beyond the limit, at once', async (t) => {
-  const { broker } = await scene(t, { maxWaiting: 2 }, (server) => server.kill());
+  const { broker } = await scene(t, { maxWaiting: 2, maxInFlight: 2 }, (server) => server.kill());
   const waiting = [broker.publish('plain:a', message), broker.heads(['plain:a'])];
   const subscribing = [broker.subscribe('plain:a'), broker.subscribe('plain:b')];
   const settled = Promise.allSettled([...waiting, ...subscribing]);

@@ -24,6 +24,7 @@ export interface Topology {
 export interface SubscriptionsOptions {
   readonly topology: Topology;
   readonly timeoutMs: number;
+  /** Calls of `subscribe` that await the answer of Redis, or Redis itself. */
   readonly maxWaiting: number;
   /** Called after anything that may change what `trouble` answers. */
   readonly onChange: () => void;
@@ -36,8 +37,6 @@ interface Subscription {
   /** Where SUBSCRIBE was sent on the connection that is open now; `holds` once it was answered. */
   link: Link | undefined;
   holds: boolean;
-  /** It did hold, and events may be missing since. */
-  interrupted: boolean;
   /** The `subscribe` call that waits for it. */
   waiter: { resolve(): void; reject(error: Error): void } | undefined;
 }
@@ -58,7 +57,9 @@ export class Subscriptions {
   readonly #links = new Map<string, Link>();
   /** By the name in Redis, as that is what each message bears. */
   readonly #subscriptions = new Map<string, Subscription>();
-  /** Channels that hold again and whose listener has not been told yet: they come in storms. */
+  /** They did hold, and events may be missing since. */
+  readonly #interrupted = new Set<Subscription>();
+  /** Those of them that hold again and whose listener has not been told yet: they come in storms. */
   readonly #returned = new Set<Subscription>();
   #listener: Listener | undefined;
   #waiting = 0;
@@ -83,9 +84,7 @@ export class Subscriptions {
   /** Why some subscriptions don't hold; undefined where all do. */
   trouble(): string | undefined {
     for (const link of this.#links.values()) if (!link.ready) return link.lastError ?? 'Connecting for subscriptions.';
-    for (const subscription of this.#subscriptions.values())
-      if (subscription.interrupted) return 'Subscriptions are being made anew.';
-    return undefined;
+    return this.#interrupted.size > 0 ? 'Subscriptions are being made anew.' : undefined;
   }
 
   subscribe(channel: string, name: string): Promise<void> {
@@ -117,7 +116,6 @@ export class Subscriptions {
         slot,
         link: undefined,
         holds: false,
-        interrupted: false,
         waiter,
       };
       const timer = setTimeout(() => {
@@ -266,13 +264,13 @@ export class Subscriptions {
   #hold(subscription: Subscription): void {
     subscription.holds = true;
     subscription.waiter?.resolve();
-    if (!subscription.interrupted) return;
+    if (!this.#interrupted.has(subscription)) return;
     if (this.#returned.size === 0) setImmediate(() => this.#tellReturned());
     this.#returned.add(subscription);
   }
 
   #lose(subscription: Subscription): void {
-    subscription.interrupted ||= subscription.holds;
+    if (subscription.holds) this.#interrupted.add(subscription);
     subscription.holds = false;
     subscription.link = undefined;
     this.#returned.delete(subscription);
@@ -281,6 +279,7 @@ export class Subscriptions {
   async #drop(subscription: Subscription, reason: BrokerUnavailable): Promise<void> {
     this.#subscriptions.delete(subscription.name);
     this.#returned.delete(subscription);
+    this.#interrupted.delete(subscription);
     subscription.waiter?.reject(reason);
     this.#options.onChange();
     if (subscription.link !== undefined) await this.#leave(subscription.link, subscription);
@@ -295,7 +294,7 @@ export class Subscriptions {
   #tellReturned(): void {
     const channels: string[] = [];
     for (const subscription of this.#returned) {
-      subscription.interrupted = false;
+      this.#interrupted.delete(subscription);
       channels.push(subscription.channel);
     }
     this.#returned.clear();
