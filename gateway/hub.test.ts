@@ -55,9 +55,13 @@ class World {
     }
   }
 
-  /** A failover that loses the last events, and whose clock may be behind. */
+  /**
+   * A failover that loses the last events, and whose clock may be behind. What had not arrived from the old master never does: that
+   * connection is gone long before the new master answers.
+   */
   fork(count: number, behind: number): void {
     if (count === 0 || this.history.length <= count) return;
+    this.wire.length = 0;
     this.history.splice(-count);
     this.lossy = true;
     // The new tail may reuse times, but never an id: that would be the same event.
