@@ -5,6 +5,11 @@
 import { earlier } from './positions.ts';
 import type { Gap, Watcher } from './resuming-socket.ts';
 
+/** A watcher that is also told when the stream goes back for events that nobody listened for. */
+export interface StreamWatcher extends Watcher {
+  wentBack(after: string, name: string): void;
+}
+
 const GAP = 'gap';
 /** How many ids of heard events are kept, to know again what a reopened stream repeats. */
 const KEPT_IDS = 1_000;
@@ -21,14 +26,14 @@ export interface EventStreamOptions {
 
 export class EventStream {
   readonly #options: EventStreamOptions;
-  readonly #watcher: Watcher;
+  readonly #watcher: StreamWatcher;
   readonly #names: Set<string>;
   readonly #heard = new Set<string>();
   #source: EventSource | undefined;
   #position: string | undefined;
   #opened = false;
 
-  constructor(options: EventStreamOptions, watcher: Watcher) {
+  constructor(options: EventStreamOptions, watcher: StreamWatcher) {
     this.#options = options;
     this.#watcher = watcher;
     this.#names = new Set(['message', GAP, ...options.names]);
@@ -37,7 +42,7 @@ export class EventStream {
 
   /** Opens the stream, after the last position where there is one. */
   connect(): void {
-    this.#open(this.#position, '');
+    this.#open(this.#position);
   }
 
   /** Ends the connection and keeps the position; `connect` goes on from there. */
@@ -65,17 +70,21 @@ export class EventStream {
     this.listenFor(name);
     if (this.#source === undefined) return;
     const from = this.#position === undefined ? after : earlier(this.#position, after);
-    this.#open(from, `Opened again to hear events named ${name}`);
+    this.#open(from, () => this.#watcher.wentBack(from, name));
   }
 
-  #open(after: string | undefined, reason: string): void {
+  #open(after: string | undefined, opened?: () => void): void {
     this.#source?.close();
     const { channel, tail } = this.#options;
     const start = this.#opened && after !== undefined ? { lastEventId: after } : { tail: String(tail) };
     const source = new EventSource(`/events?${new URLSearchParams({ channel, ...start })}`);
     this.#source = source;
-    this.#watcher.state(this.#opened ? 'reconnecting' : 'connecting', reason);
-    source.onopen = () => this.#live();
+    this.#watcher.state(this.#opened ? 'reconnecting' : 'connecting', '');
+    let told = opened;
+    source.onopen = () => {
+      this.#live(told);
+      told = undefined; // what follows are the browser's own returns
+    };
     // An event that a publisher has named "error" arrives here, too, but as a message.
     source.addEventListener('error', (event) => {
       if (!(event instanceof MessageEvent)) this.#failed(source);
@@ -89,9 +98,10 @@ export class EventStream {
     });
   }
 
-  #live(): void {
+  #live(told: (() => void) | undefined): void {
     this.#watcher.state('live', '');
-    if (this.#opened && this.#position !== undefined) this.#watcher.resumed(this.#position, true);
+    if (told !== undefined) told();
+    else if (this.#opened && this.#position !== undefined) this.#watcher.resumed(this.#position, true);
     this.#opened = true;
   }
 

@@ -1,6 +1,7 @@
 /** What one pane shows of its connection. Owns the pane's elements; everything that publishers sent is shown as text. */
+import type { StreamWatcher } from './event-stream.ts';
 import { timeOf } from './positions.ts';
-import type { ChannelEvent, ConnectionState, Gap, Watcher } from './resuming-socket.ts';
+import type { ChannelEvent, ConnectionState, Gap } from './resuming-socket.ts';
 
 const MAX_ROWS = 200;
 /** More than this of one event's data is not shown. */
@@ -22,17 +23,19 @@ const clock = new Intl.DateTimeFormat(undefined, {
   hourCycle: 'h23',
 });
 
-export class Pane implements Watcher {
+export class Pane implements StreamWatcher {
   readonly #root: HTMLElement;
   readonly #state: HTMLElement;
   readonly #position: HTMLElement;
   readonly #count: HTMLElement;
+  readonly #gapCount: HTMLElement;
   readonly #rows: HTMLElement;
   readonly #toggle: HTMLElement;
   /** What came since the last frame, the newest last; as many as can be shown. */
   #fresh: HTMLElement[] = [];
   #lastPosition = '';
   #events = 0;
+  #gaps = 0;
   #connected = false;
   #scheduled = false;
 
@@ -41,6 +44,7 @@ export class Pane implements Watcher {
     this.#state = part(root, 'state');
     this.#position = part(root, 'position');
     this.#count = part(root, 'count');
+    this.#gapCount = part(root, 'gaps');
     this.#rows = part(root, 'rows');
     this.#toggle = part(root, 'toggle');
     this.#toggle.addEventListener('click', () => toggled(!this.#connected));
@@ -51,6 +55,7 @@ export class Pane implements Watcher {
     this.#fresh = [];
     this.#rows.replaceChildren();
     this.#events = 0;
+    this.#gaps = 0;
     this.#lastPosition = '';
     this.#draw();
   }
@@ -72,7 +77,12 @@ export class Pane implements Watcher {
     this.#notice('resumed', recovered ? `Resumed after ${after}` : `Resumed after ${after}, where events are missing`);
   }
 
+  wentBack(after: string, name: string): void {
+    this.#notice('resumed', `Went back to ${after} for events named ${name}: EventSource hears only names it is told`);
+  }
+
   gap({ after, id }: Gap): void {
+    this.#gaps++;
     this.#notice('gap', `Gap: events between ${after} and ${id} cannot be had`);
   }
 
@@ -107,8 +117,13 @@ export class Pane implements Watcher {
     this.#fresh = [];
     while (this.#rows.childElementCount > MAX_ROWS) this.#rows.lastElementChild?.remove();
     this.#position.textContent = this.#lastPosition || 'none yet';
-    this.#count.textContent = `${this.#events} ${this.#events === 1 ? 'event' : 'events'}`;
+    this.#count.textContent = counted(this.#events, 'event');
+    this.#gapCount.textContent = this.#gaps === 0 ? '' : ` · ${counted(this.#gaps, 'gap')}`; // its row may be gone by now
   }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** The data as JSON, cut where it is too long to be looked at. */

@@ -15,13 +15,12 @@ export interface Commands {
   readonly socket: string;
 }
 
-/** One-liners that do in a terminal what the page does. `origin` is the gateway's, such as `https://example.com`. */
+/** One-liners that do in a terminal what the page does. `origin` is the gateway's, such as `https://example.com`; a channel's name needs no encoding. */
 export function commandsFor(origin: string, channel: string, event: string, data: unknown): Commands {
   const subscribe = JSON.stringify({ type: 'subscribe', channel, tail: 20 });
   const body = JSON.stringify({ channel, event, data });
-  const query = new URLSearchParams({ channel, tail: '20' });
   return {
-    stream: `curl -N ${shellQuote(`${origin}/events?${query}`)}`,
+    stream: `curl -N ${shellQuote(`${origin}/events?channel=${channel}&tail=20`)}`,
     publish: `curl -H 'Content-Type: application/json' -d ${shellQuote(body)} ${shellQuote(`${origin}/api/publish`)}`,
     socket: `echo ${shellQuote(subscribe)} | websocat -n ${shellQuote(`${origin.replace(/^http/, 'ws')}/ws`)}`,
   };
