@@ -70,6 +70,7 @@ export class EventStream {
     this.listenFor(name);
     if (this.#source === undefined) return;
     const from = this.#position === undefined ? after : earlier(this.#position, after);
+    this.#position = from; // that is where it stands until it has heard more, also if it has to go back again before
     this.#open(from, () => this.#watcher.wentBack(from, name));
   }
 
