@@ -27,7 +27,7 @@ class World {
   lossy = false;
   /** What subscribers found wrong. */
   readonly faults: unknown[] = [];
-  readonly #reads: { answer: () => void }[] = [];
+  readonly #reads: { answer: () => void; repeat: () => void }[] = [];
   readonly #lateAnswers: boolean;
   #clock = 1_000;
 
@@ -56,8 +56,8 @@ class World {
   }
 
   /**
-   * A failover that loses the last events, and whose clock may be behind. What had not arrived from the old master never does: that
-   * connection is gone long before the new master answers.
+   * A failover that loses the last events, and whose clock may be behind. What had not arrived from the old master, events or answers, never
+   * does: its connections are gone long before the new master answers.
    */
   fork(count: number, behind: number): void {
     if (count === 0 || this.history.length <= count) return;
@@ -67,6 +67,7 @@ class World {
     // The new tail may reuse times, but never an id: that would be the same event.
     this.#clock = Math.max(Number.parseInt(this.head, 10), this.#clock - behind);
     while (this.all.some(({ id }) => id === `${this.#clock + 1}-0`)) this.#clock++;
+    for (const { repeat } of this.#reads) repeat();
   }
 
   get waiting(): number {
@@ -80,8 +81,11 @@ class World {
   broker(): Broker {
     const later = <T>(read: () => T): Promise<T> =>
       new Promise((resolve) => {
-        const early = read();
-        this.#reads.push({ answer: () => resolve(this.#lateAnswers ? read() : early) });
+        let found = read();
+        const repeat = (): void => {
+          found = read();
+        };
+        this.#reads.push({ repeat, answer: () => resolve(this.#lateAnswers ? read() : found) });
       });
     return {
       listen: () => undefined,
