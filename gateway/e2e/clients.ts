@@ -120,7 +120,7 @@ export class SseClient {
     this.#request = request(url, { headers, agent: false });
     this.opened = new Promise((resolve, reject) => {
       this.#request.once('response', resolve);
-      this.#request.once('error', reject);
+      this.#request.on('error', reject);
     });
     this.opened.catch(() => undefined);
     this.closed = new Promise((resolve) => {
@@ -128,7 +128,7 @@ export class SseClient {
         sink.end(reason);
         resolve();
       };
-      this.#request.once('error', (error) => end(`The request failed: ${error.message}`));
+      this.#request.on('error', (error) => end(`The request failed: ${error.message}`));
       this.#request.once('response', (response) => {
         this.#read(response);
         response.once('close', () => end('The stream ended'));

@@ -17,7 +17,7 @@ function program(t: { after(fn: () => void): void }, text: string): string {
 const LISTENS = `console.log('{"level":30}'); console.log('Passerelle is listening on http://127.0.0.1:' + process.env.WANTED);`;
 
 test('the URL comes from the line that tells it, and SIGTERM ends it', async (t) => {
-  const main = program(t, `${LISTENS} setInterval(() => {}, 1000); process.on('SIGTERM', () => process.exit(7))`);
+  const main = program(t, `process.on('SIGTERM', () => process.exit(7)); ${LISTENS} setInterval(() => {}, 1000)`);
   const gateway = await GatewayProcess.start({ main, env: { WANTED: '4711' } });
   assert.equal(gateway.url, 'http://127.0.0.1:4711');
   assert.equal(gateway.running, true);

@@ -20,6 +20,8 @@ export interface SubscriberOptions {
   readonly route: Route;
   /** `origin`: all that is kept; `now`: only what is new. */
   readonly from: 'origin' | 'now';
+  /** A subscription continues at this position on a new connection. */
+  readonly onResume?: (channel: string, position: Position) => void;
 }
 
 /** One channel's record: from the first position on, everything that came. */
@@ -61,6 +63,7 @@ abstract class Subscriber {
   readonly channels: readonly string[];
   protected readonly tracks: ReadonlyMap<string, Track>;
   readonly #route: Route;
+  readonly #onResume: SubscriberOptions['onResume'];
   #stopped = false;
   #loop: Promise<void> | undefined;
   #wake: (() => void) | undefined;
@@ -73,6 +76,7 @@ abstract class Subscriber {
     this.name = options.name;
     this.channels = options.channels;
     this.#route = options.route;
+    this.#onResume = options.onResume;
     this.tracks = new Map(options.channels.map((channel) => [channel, new Track(options.from)]));
   }
 
@@ -118,6 +122,11 @@ abstract class Subscriber {
 
   /** Connects, and resolves when that connection has ended. */
   protected abstract connection(url: string): Promise<void>;
+
+  protected resumed(channel: string, position: Position, recovered: boolean): void {
+    this.tracks.get(channel)?.resumed(position, recovered);
+    this.#onResume?.(channel, position);
+  }
 
   protected complain(about: unknown): void {
     if (this.complaints.length < 20) this.complaints.push(JSON.stringify(about));
@@ -178,7 +187,7 @@ export class WsSubscriber extends Subscriber {
     if (type === 'event' && track) track.event(String(id), JSON.stringify(frame.data));
     else if (type === 'subscribed' && track) {
       const position = String(frame.position);
-      if (resuming.has(String(channel))) track.resumed(position, frame.recovered === true);
+      if (resuming.has(String(channel))) this.resumed(String(channel), position, frame.recovered === true);
       else track.begin(position);
     } else if (type === 'gap' && track) track.items.push({ type, after: String(frame.after), id: String(id) });
     // Without its subscription the connection is of no use: it is made again.
@@ -229,10 +238,10 @@ export class SseSubscriber extends Subscriber {
     if (block.data !== undefined) this.complain({ opened: block });
     const positions = block.lastEventId.split('.');
     if (positions.length !== this.channels.length) this.complain({ cursor: block.lastEventId });
-    [...this.tracks.values()].forEach((track, index) => {
+    [...this.tracks].forEach(([channel, track], index) => {
       const position = positions[index] ?? ORIGIN;
       // The stream has no flag for a complete resume: one that continues elsewhere must announce it by a gap.
-      if (resuming) track.resumed(position, position === track.position);
+      if (resuming) this.resumed(channel, position, position === track.position);
       else track.begin(position);
     });
   }
