@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
-const LISTENING = /Passerelle is listening on (http:\/\/\S+)/;
+const LISTENING = / is listening on (http:\/\/\S+)/;
 const KEPT_LINES = 200;
 /** Lets the kernel kill the child when its parent ends, however that ends: an exit handler can't promise as much. */
 const SETPRIV = '/usr/bin/setpriv';
