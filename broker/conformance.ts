@@ -1,0 +1,820 @@
+/**
+ * The suite that every engine passes: one test for each promise of `broker.ts`.
+ *
+ * Knows engines only through a `Harness`. What an engine cannot suffer (a memory cannot lose its connection) is skipped
+ * with that as the reason.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import fc from 'fast-check';
+import {
+  type Broker,
+  BrokerUnavailable,
+  comparePositions,
+  type Event,
+  isPosition,
+  type Listener,
+  ORIGIN,
+  type Page,
+  type Position,
+  type RetentionOf,
+} from './broker.ts';
+import { MemoryBroker, MemoryStore } from './memory.ts';
+import { until } from './testing/until.ts';
+
+/** The engine under test, and what may befall it. */
+export interface Harness {
+  /** One more gateway's broker, connected, with `retentionOf` as below and `TIME_LIMIT_MS` as its time limit. */
+  open(): Promise<Broker>;
+  /** Loses a channel's kept events, as an eviction would. */
+  loseStream(channel: string): Promise<void>;
+  /** Loses a channel's remembered last id. */
+  loseHead(channel: string): Promise<void>;
+  /** Loses everything, as FLUSHALL would. */
+  loseAll(): Promise<void>;
+  /** Makes a channel what it was when this event was its last, as a failover that lost its tail would. */
+  rewind(channel: string, last: Position): Promise<void>;
+  setHead(channel: string, head: Position): Promise<void>;
+  /** Cuts the connections that carry subscriptions. */
+  interrupt?(): Promise<void>;
+  /** Makes the engine fall silent without closing a connection; resolves to what wakes it. */
+  freeze?(): Promise<() => Promise<void>>;
+  /** Forgets every script that the engine was taught. */
+  forgetScripts?(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export const TIME_LIMIT_MS = 1_500;
+
+/** For ages: long enough that a slow machine still reads within it. */
+const BRIEF_MS = 1_500;
+
+const HOUR_MS = 3_600_000;
+
+/** Engines under test rule their channels by this. */
+export const retentionOf: RetentionOf = (channel) => {
+  switch (channel.slice(0, channel.indexOf(':'))) {
+    case 'five':
+      return { size: 5, retentionMs: HOUR_MS };
+    case 'brief':
+      return { size: 100, retentionMs: BRIEF_MS };
+    case 'none':
+      return { size: 0, retentionMs: HOUR_MS };
+    default:
+      return { size: 1_000, retentionMs: HOUR_MS };
+  }
+};
+
+/** The embedded engine as a harness: it is both an engine under test and the model of the others. */
+export function memoryHarness(): Harness {
+  const store = new MemoryStore({ retentionOf });
+  const state = (channel: string) => store.channels.get(channel) ?? { stream: undefined, head: undefined };
+  return {
+    open: async () => new MemoryBroker(store),
+    loseStream: async (channel) => {
+      state(channel).stream = undefined;
+    },
+    loseHead: async (channel) => {
+      state(channel).head = undefined;
+    },
+    loseAll: async () => store.channels.clear(),
+    rewind: async (channel, last) => {
+      const { stream, head } = state(channel);
+      stream?.events.splice(stream.events.findIndex(({ id }) => id === last) + 1);
+      if (head !== undefined) head.id = last;
+    },
+    setHead: async (channel, id) => {
+      const head = { id, expiresAtMs: Date.now() + HOUR_MS };
+      store.channels.set(channel, { stream: undefined, keys: new Map(), ...store.channels.get(channel), head });
+    },
+    stop: async () => undefined,
+  };
+}
+
+/** Writes down what a broker tells. */
+class Recorder implements Listener {
+  readonly events: { readonly channel: string; readonly event: Event }[] = [];
+  readonly resubscriptions: string[] = [];
+  /** Set while a call to the broker is on the stack. */
+  inside = false;
+  calledInside = false;
+
+  event(channel: string, event: Event): void {
+    this.calledInside ||= this.inside;
+    // A copy, as the data may be a view into what the connection reuses.
+    this.events.push({ channel, event: { ...event, data: Buffer.from(event.data) } });
+  }
+
+  resubscribed(channels: readonly string[]): void {
+    this.resubscriptions.push(...channels);
+  }
+
+  of(channel: string): Event[] {
+    return this.events.filter((each) => each.channel === channel).map(({ event }) => event);
+  }
+
+  ids(channel: string): Position[] {
+    return this.of(channel).map(({ id }) => id);
+  }
+}
+
+export function conformance(name: string, makeHarness: () => Promise<Harness>): void {
+  describe(name, () => {
+    let harness: Harness;
+    const opened: Broker[] = [];
+
+    before(async () => {
+      harness = await makeHarness();
+    });
+    afterEach(async () => {
+      for (const broker of opened.splice(0)) await broker.close();
+    });
+    after(() => harness?.stop());
+
+    const gateway = async (): Promise<{ broker: Broker; heard: Recorder }> => {
+      const broker = await harness.open();
+      opened.push(broker);
+      const heard = new Recorder();
+      broker.listen(heard);
+      await broker.connect();
+      return { broker, heard };
+    };
+
+    describe('publish', () => {
+      it('stores the events of one caller in the order of the calls, with ids that grow', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('plain');
+        const ids = await publishMany(broker, channel, 300);
+        assertGrowing([ORIGIN, ...ids]);
+        assert.ok(ids.every(isPosition));
+        const page = await broker.readAfter(channel, ORIGIN, 1_000);
+        assert.deepEqual(idsOf(page), ids);
+        assert.deepEqual(page.events.map(dataOf), numbers(300));
+        assertChain(page);
+      });
+
+      it('has stored and sent the event to every subscriber when it resolves', async () => {
+        const [one, two] = [await gateway(), await gateway()];
+        const channel = fresh('plain');
+        await Promise.all([one.broker.subscribe(channel), two.broker.subscribe(channel)]);
+        const { id, duplicate } = await one.broker.publish(channel, { name: 'greeting', data: '{"a":1}' });
+        assert.equal(duplicate, false);
+        assert.deepEqual(idsOf(await two.broker.readAfter(channel, ORIGIN, 10)), [id]);
+        for (const { heard } of [one, two]) {
+          await until('the event arrives', () => heard.events.length > 0);
+          const [event] = heard.of(channel);
+          assert.deepEqual(event, { id, prev: ORIGIN, name: 'greeting', data: Buffer.from('{"a":1}') });
+        }
+      });
+
+      it('sends live exactly what is kept, each event naming its predecessor', async () => {
+        const [one, two] = [await gateway(), await gateway()];
+        const channel = fresh('plain');
+        await two.broker.subscribe(channel);
+        // Two publishers at once: their order is whatever the engine makes it, and the same for all.
+        await Promise.all([publishMany(one.broker, channel, 100), publishMany(two.broker, channel, 100)]);
+        await until('all events arrive', () => two.heard.events.length === 200);
+        const page = await one.broker.readAfter(channel, ORIGIN, 1_000);
+        assertChain(page);
+        assert.deepEqual(two.heard.of(channel), copies(page));
+      });
+
+      it('never calls the listener from within the call', async () => {
+        const { broker, heard } = await gateway();
+        const channel = fresh('plain');
+        await broker.subscribe(channel);
+        heard.inside = true;
+        const published = broker.publish(channel, message(1));
+        heard.inside = false;
+        await published;
+        await until('the event arrives', () => heard.events.length === 1);
+        assert.equal(heard.calledInside, false);
+      });
+
+      it('stores one event for one key, whoever repeats it and however often at once', async () => {
+        const [one, two] = [await gateway(), await gateway()];
+        const channel = fresh('plain');
+        await one.broker.subscribe(channel);
+        const results = await Promise.all(
+          numbers(20).map((n) => (Number(n) % 2 ? one : two).broker.publish(channel, { ...message(n), key: 'k 1' })),
+        );
+        const [stored, ...others] = results.filter(({ duplicate }) => !duplicate);
+        assert.ok(stored);
+        assert.equal(others.length, 0);
+        assert.ok(results.every(({ id }) => id === stored.id));
+        const last = await two.broker.publish(channel, { ...message('x'), key: 'k 2' });
+        await until('the second key arrives', () => one.heard.ids(channel).includes(last.id));
+        assert.deepEqual(one.heard.ids(channel), [stored.id, last.id]);
+        assert.deepEqual(idsOf(await one.broker.readAfter(channel, ORIGIN, 10)), [stored.id, last.id]);
+      });
+
+      it('keeps the keys of channels apart', async () => {
+        const { broker } = await gateway();
+        const [a, b] = [fresh('plain'), fresh('plain')];
+        await broker.publish(a, { ...message(1), key: 'same' });
+        const second = await broker.publish(b, { ...message(1), key: 'same' });
+        assert.equal(second.duplicate, false);
+      });
+
+      it('carries names and data byte for byte', async () => {
+        const { broker, heard } = await gateway();
+        const channel = fresh('plain');
+        await broker.subscribe(channel);
+        const texts = [
+          '"é ü 漢字 🙂"',
+          '"\\" \\\\ \\n \\u0000"',
+          '"\u2028\u2029"',
+          '  { "a" : [ 1 , 2 ] }  ',
+          '"%s %d - $1 * + ( \u007f"',
+          '""',
+          `"${'x'.repeat(65_534)}"`,
+        ];
+        const names = ['message', 'a.b:c-d_E9', 'x'.repeat(64)];
+        const sent = texts.map((data, i) => ({ name: names[i % names.length] ?? '', data }));
+        for (const each of sent) await broker.publish(channel, each);
+        await until('all events arrive', () => heard.events.length === sent.length);
+        const { events } = await broker.readAfter(channel, ORIGIN, 100);
+        for (const got of [heard.of(channel), events])
+          assert.deepEqual(
+            got.map((event) => ({ name: event.name, data: dataOf(event) })),
+            sent,
+          );
+      });
+
+      it('gives growing ids where the last one is ahead of the clock', async () => {
+        const { broker, heard } = await gateway();
+        const channel = fresh('plain');
+        await broker.subscribe(channel);
+        const ahead = `${Date.now() + HOUR_MS}-7`;
+        await harness.setHead(channel, ahead);
+        const ids = await publishMany(broker, channel, 3);
+        assertGrowing([ahead, ...ids]);
+        await until('all events arrive', () => heard.events.length === 3);
+        assert.equal(heard.of(channel)[0]?.prev, ahead);
+        const page = await broker.readAfter(channel, ahead, 10);
+        assert.equal(page.known, true);
+        assert.deepEqual(idsOf(page), ids);
+      });
+
+      it('goes on with the chain and the ids when the history has expired', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('brief');
+        const { id } = await broker.publish(channel, message(1));
+        await until('it has expired', async () => (await broker.readAfter(channel, ORIGIN, 1)).events.length === 0);
+        const next = await broker.publish(channel, message(2));
+        assertGrowing([id, next.id]);
+        const page = await broker.readAfter(channel, id, 10);
+        assert.deepEqual([page.known, page.start, idsOf(page)], [true, id, [next.id]]);
+      });
+
+      it('stores and sends also after the engine forgot its scripts', async (t) => {
+        const { broker } = await gateway();
+        if (harness.forgetScripts === undefined) return t.skip('this engine has no scripts');
+        await harness.forgetScripts();
+        const channel = fresh('plain');
+        const ids = await publishMany(broker, channel, 50);
+        await harness.forgetScripts();
+        assert.deepEqual(idsOf(await broker.readAfter(channel, ORIGIN, 100)), ids);
+        assertGrowing(ids);
+      });
+    });
+
+    describe('an ephemeral channel', () => {
+      it('sends in order, without ids, and keeps nothing', async () => {
+        const { broker, heard } = await gateway();
+        const channel = fresh('none');
+        await broker.subscribe(channel);
+        const ids = await publishMany(broker, channel, 20);
+        assert.ok(ids.every((id) => id === ''));
+        await until('all events arrive', () => heard.events.length === 20);
+        assert.deepEqual(heard.of(channel).map(dataOf), numbers(20));
+        assert.ok(heard.of(channel).every(({ id, prev }) => id === '' && prev === ''));
+        const empty: Page = { events: [], start: ORIGIN, head: ORIGIN, known: true, more: false };
+        assert.deepEqual(await broker.readAfter(channel, ORIGIN, 10), empty);
+        assert.deepEqual(await broker.readTail(channel, 10), empty);
+        assert.deepEqual(await broker.heads([channel]), [ORIGIN]);
+      });
+
+      it('remembers keys', async () => {
+        const { broker, heard } = await gateway();
+        const channel = fresh('none');
+        await broker.subscribe(channel);
+        assert.deepEqual(await broker.publish(channel, { ...message(1), key: 'k' }), { id: '', duplicate: false });
+        assert.deepEqual(await broker.publish(channel, { ...message(2), key: 'k' }), { id: '', duplicate: true });
+        await broker.publish(channel, message(3));
+        await until('the last event arrives', () => heard.of(channel).map(dataOf).includes('3'));
+        assert.deepEqual(heard.of(channel).map(dataOf), ['1', '3']);
+      });
+    });
+
+    describe('readAfter', () => {
+      it('pages through the history without hole or overlap', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('plain');
+        const ids = await publishMany(broker, channel, 25);
+        const read: Position[] = [];
+        let position: Position = ORIGIN;
+        for (const expected of [10, 10, 5]) {
+          const page = await broker.readAfter(channel, position, 10);
+          assert.deepEqual([page.known, page.start, page.head], [true, position, ids[24]]);
+          assert.equal(page.events.length, expected);
+          assert.equal(page.more, expected === 10);
+          assertChain(page);
+          read.push(...idsOf(page));
+          position = read.at(-1) ?? position;
+        }
+        assert.deepEqual(read, ids);
+        const end = await broker.readAfter(channel, position, 10);
+        assert.deepEqual(end, { events: [], start: position, head: position, known: true, more: false });
+      });
+
+      it('says there is no more where the limit is just met', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('plain');
+        await publishMany(broker, channel, 10);
+        assert.equal((await broker.readAfter(channel, ORIGIN, 10)).more, false);
+        assert.equal((await broker.readAfter(channel, ORIGIN, 9)).more, true);
+      });
+
+      it('knows only the origin of a channel that never was', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('plain');
+        const empty = { events: [], start: ORIGIN, head: ORIGIN, more: false };
+        assert.deepEqual(await broker.readAfter(channel, ORIGIN, 10), { ...empty, known: true });
+        assert.deepEqual(await broker.readAfter(channel, '5-5', 10), { ...empty, known: false });
+      });
+
+      it('keeps exactly as many events as the retention says, and knows the predecessor of the oldest', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('five');
+        const ids: Position[] = [];
+        for (let count = 1; count <= 9; count += 1) {
+          ids.push((await broker.publish(channel, message(count))).id);
+          const kept = ids.slice(-5);
+          const before = ids.at(-6) ?? ORIGIN;
+          const page = await broker.readAfter(channel, before, 100);
+          assert.deepEqual([page.known, page.start, idsOf(page)], [true, before, kept]);
+          assertChain(page);
+          const all = await broker.readAfter(channel, ORIGIN, 100);
+          assert.deepEqual([all.known, all.start, idsOf(all)], [count <= 5, before, kept]);
+          if (count >= 7) {
+            const trimmed = await broker.readAfter(channel, ids.at(-7) ?? '', 2);
+            assert.deepEqual([trimmed.known, trimmed.start, trimmed.more], [false, before, true]);
+            assert.deepEqual(idsOf(trimmed), kept.slice(0, 2));
+          }
+        }
+      });
+
+      it('keeps events exactly as long as the retention says, and knows the predecessor of the oldest', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('brief');
+        const first = await broker.publish(channel, message(1));
+        const second = await broker.publish(channel, message(2));
+        await delay(BRIEF_MS * 0.6);
+        const third = await broker.publish(channel, message(3));
+        assert.equal((await broker.readAfter(channel, ORIGIN, 10)).known, true);
+        await until('the first two are too old', async () => {
+          const page = await broker.readAfter(channel, ORIGIN, 10);
+          return page.events.length < 2;
+        });
+        const check = async (kept: readonly Position[]) => {
+          for (const [position, known] of [
+            [second.id, true],
+            [first.id, false],
+            [ORIGIN, false],
+          ] as const) {
+            const page = await broker.readAfter(channel, position, 10);
+            assert.deepEqual([page.known, page.start, idsOf(page)], [known, second.id, kept]);
+          }
+        };
+        await check([third.id]);
+        // Publishing is what drops old entries for good.
+        const fourth = await broker.publish(channel, message(4));
+        await check([third.id, fourth.id]);
+      });
+
+      it('knows the last id, and nothing else, of a channel whose history has expired', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('brief');
+        const [first = '', last = ''] = await publishMany(broker, channel, 2);
+        await until('it has expired', async () => (await broker.readAfter(channel, ORIGIN, 1)).events.length === 0);
+        const empty = { events: [], start: last, head: last, more: false };
+        assert.deepEqual(await broker.readAfter(channel, last, 10), { ...empty, known: true });
+        for (const position of [ORIGIN, first, '5-5', beyond(last)])
+          assert.deepEqual(await broker.readAfter(channel, position, 10), { ...empty, known: false });
+        assert.deepEqual(await broker.readTail(channel, 10), { ...empty, known: true });
+        assert.deepEqual(await broker.heads([channel]), [last]);
+      });
+
+      it('does not know a position ahead of the last id, nor one of another channel', async () => {
+        const { broker } = await gateway();
+        const [one, other] = [fresh('plain'), fresh('plain')];
+        const [a = '', b = ''] = await publishMany(broker, one, 2);
+        await until('the clock ticks', () => Date.now() > Number(b.split('-')[0]) + 1);
+        const [foreign = ''] = await publishMany(broker, other, 1);
+        await until('the clock ticks', () => Date.now() > Number(foreign.split('-')[0]) + 1);
+        const [c = ''] = await publishMany(broker, one, 1);
+        const between = await broker.readAfter(one, foreign, 10);
+        assert.deepEqual([between.known, between.start, idsOf(between)], [false, b, [c]]);
+        const ahead = await broker.readAfter(one, beyond(c), 10);
+        assert.deepEqual(ahead, { events: [], start: c, head: c, known: false, more: false });
+        assert.equal((await broker.readAfter(one, a, 10)).known, true);
+      });
+
+      it('does not know an event that a failover lost, and reads on from where the chain broke', async () => {
+        const { broker, heard } = await gateway();
+        const channel = fresh('plain');
+        await broker.subscribe(channel);
+        const ids = await publishMany(broker, channel, 5);
+        const [, , third = '', fourth = '', fifth = ''] = ids;
+        await until('the clock ticks', () => Date.now() > Number(fifth.split('-')[0]) + 1);
+        await harness.rewind(channel, third);
+        assert.deepEqual(await broker.heads([channel]), [third]);
+        const before = await broker.readAfter(channel, fifth, 10);
+        assert.deepEqual(before, { events: [], start: third, head: third, known: false, more: false });
+        const { id } = await broker.publish(channel, message('new'));
+        await until('the new event arrives', () => heard.ids(channel).includes(id));
+        assert.equal(heard.of(channel).at(-1)?.prev, third);
+        for (const lost of [fourth, fifth]) {
+          const page = await broker.readAfter(channel, lost, 10);
+          assert.deepEqual([page.known, page.start, idsOf(page)], [false, third, [id]]);
+        }
+        const whole = await broker.readAfter(channel, third, 10);
+        assert.deepEqual([whole.known, idsOf(whole)], [true, [id]]);
+      });
+
+      it('takes lost events for a gap where the last id is remembered', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('plain');
+        const ids = await publishMany(broker, channel, 3);
+        const [first = '', , last = ''] = ids;
+        await harness.loseStream(channel);
+        const empty = { events: [], start: last, head: last, more: false };
+        assert.deepEqual(await broker.readAfter(channel, first, 10), { ...empty, known: false });
+        assert.deepEqual(await broker.readAfter(channel, last, 10), { ...empty, known: true });
+        const { id } = await broker.publish(channel, message('next'));
+        assertGrowing([last, id]);
+        const page = await broker.readAfter(channel, first, 10);
+        assert.deepEqual([page.known, page.start, idsOf(page)], [false, last, [id]]);
+        assert.equal((await broker.readAfter(channel, last, 10)).known, true);
+      });
+
+      it('loses nothing with a lost last id, as the events tell it', async () => {
+        const { broker, heard } = await gateway();
+        const channel = fresh('plain');
+        await broker.subscribe(channel);
+        const ids = await publishMany(broker, channel, 3);
+        const [first = '', , last = ''] = ids;
+        await harness.loseHead(channel);
+        const page = await broker.readAfter(channel, first, 10);
+        assert.deepEqual([page.known, page.head, idsOf(page)], [true, last, ids.slice(1)]);
+        assert.equal((await broker.readAfter(channel, last, 10)).known, true);
+        const { id } = await broker.publish(channel, message('next'));
+        assertGrowing([last, id]);
+        await until('the next event arrives', () => heard.ids(channel).includes(id));
+        assert.equal(heard.of(channel).at(-1)?.prev, last);
+        assert.deepEqual(await broker.heads([channel]), [id]);
+      });
+
+      it('takes everything lost for a gap', async () => {
+        const { broker, heard } = await gateway();
+        const channel = fresh('plain');
+        await broker.subscribe(channel);
+        const [, last = ''] = await publishMany(broker, channel, 2);
+        await until('the clock ticks', () => Date.now() > Number(last.split('-')[0]) + 1);
+        await harness.loseAll();
+        const empty = { events: [], start: ORIGIN, head: ORIGIN, known: false, more: false };
+        assert.deepEqual(await broker.readAfter(channel, last, 10), empty);
+        const { id } = await broker.publish(channel, message('new'));
+        await until('the new event arrives', () => heard.ids(channel).includes(id));
+        assert.equal(heard.of(channel).at(-1)?.prev, ORIGIN);
+        const page = await broker.readAfter(channel, last, 10);
+        assert.deepEqual([page.known, page.start, idsOf(page)], [false, ORIGIN, [id]]);
+      });
+    });
+
+    describe('readTail', () => {
+      it('reads the last events, oldest first, also before a position', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('plain');
+        const ids = await publishMany(broker, channel, 12);
+        const check = async (limit: number, before: Position | undefined, from: number, to: number) => {
+          const page = await broker.readTail(channel, limit, before);
+          assert.deepEqual(idsOf(page), ids.slice(from, to));
+          assert.equal(page.start, ids[from - 1] ?? ORIGIN);
+          assert.deepEqual([page.known, page.head, page.more], [true, ids[11], from > 0]);
+          assertChain(page);
+        };
+        await check(5, undefined, 7, 12);
+        await check(12, undefined, 0, 12);
+        await check(100, undefined, 0, 12);
+        await check(5, ids[7], 2, 7);
+        await check(5, ids[2], 0, 2);
+        await check(5, ids[0], 0, 0);
+        await check(5, ORIGIN, 0, 0);
+        await check(3, beyond(ids[11] ?? ''), 9, 12);
+        await check(0, undefined, 12, 12);
+        await check(0, ids[4], 4, 4);
+      });
+
+      it('shows only what is kept', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('five');
+        const ids = await publishMany(broker, channel, 8);
+        const page = await broker.readTail(channel, 100);
+        assert.deepEqual([idsOf(page), page.start, page.more], [ids.slice(3), ids[2], false]);
+        const older = await broker.readTail(channel, 100, ids[3]);
+        assert.deepEqual([idsOf(older), older.start, older.more], [[], ids[2], false]);
+      });
+
+      it('is empty on a channel that never was', async () => {
+        const { broker } = await gateway();
+        const empty: Page = { events: [], start: ORIGIN, head: ORIGIN, known: true, more: false };
+        assert.deepEqual(await broker.readTail(fresh('plain'), 10), empty);
+        assert.deepEqual(await broker.readTail(fresh('plain'), 0), empty);
+      });
+    });
+
+    it('answers for any course of events as the embedded engine does', async () => {
+      const { broker } = await gateway();
+      const model = memoryHarness();
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+          const channel = fresh('five');
+          const twin = await model.open();
+          const runs = [new Run(broker, harness, channel), new Run(twin, model, channel)] as const;
+          for (const each of steps) {
+            const [actual, expected] = [await runs[0].take(each), await runs[1].take(each)];
+            assert.deepEqual(actual, expected);
+          }
+          await twin.close();
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    it('tells the last ids of many channels in the order asked', async () => {
+      const { broker } = await gateway();
+      const channels = numbers(60).map(() => fresh('plain'));
+      const expected = await Promise.all(
+        channels.map(async (channel, i) => (i % 3 ? (await broker.publish(channel, message(i))).id : ORIGIN)),
+      );
+      assert.deepEqual(await broker.heads(channels), expected);
+      assert.deepEqual(await broker.heads([]), []);
+    });
+
+    describe('subscribe', () => {
+      it('brings every event published after it resolved, and none after unsubscribe', async () => {
+        const [one, two] = [await gateway(), await gateway()];
+        const [channel, other] = [fresh('plain'), fresh('plain')];
+        const ids: Position[] = [];
+        for (let round = 0; round < 20; round += 1) {
+          await one.broker.subscribe(channel);
+          ids.push((await two.broker.publish(channel, message(round))).id);
+          await until('the event arrives', () => one.heard.ids(channel).length === ids.length);
+          await one.broker.unsubscribe(channel);
+          await two.broker.publish(channel, message('unheard'));
+        }
+        await one.broker.subscribe(other);
+        const { id } = await two.broker.publish(other, message('end'));
+        await until('the last event arrives', () => one.heard.ids(other).includes(id));
+        assert.deepEqual(one.heard.ids(channel), ids);
+        assert.deepEqual(two.heard.events, []);
+      });
+
+      it('keeps channels apart, in order within each', async () => {
+        const { broker, heard } = await gateway();
+        const channels = numbers(40).map(() => fresh('plain'));
+        await Promise.all(channels.map((channel) => broker.subscribe(channel)));
+        const ids = await Promise.all(channels.map((channel) => publishMany(broker, channel, 10)));
+        await until('all events arrive', () => heard.events.length === 400);
+        assert.deepEqual(
+          channels.map((channel) => heard.ids(channel)),
+          ids,
+        );
+      });
+
+      it('tells of an interruption once the subscriptions hold again', async (t) => {
+        if (harness.interrupt === undefined) return t.skip('this engine has no connection to lose');
+        const [one, two] = [await gateway(), await gateway()];
+        const channels = numbers(10).map(() => fresh('plain'));
+        const left = fresh('plain');
+        await Promise.all([...channels, left].map((channel) => one.broker.subscribe(channel)));
+        await harness.interrupt();
+        await one.broker.unsubscribe(left);
+        await until('all are told', () => channels.every((each) => one.heard.resubscriptions.includes(each)));
+        const ids = await Promise.all(
+          channels.map(async (channel) => (await two.broker.publish(channel, message(1))).id),
+        );
+        await until('all events arrive', () => one.heard.events.length >= channels.length);
+        assert.deepEqual(
+          channels.map((channel) => one.heard.ids(channel)),
+          ids.map((id) => [id]),
+        );
+        assert.equal(one.heard.resubscriptions.includes(left), false);
+        await until('the broker is ready', () => one.broker.status().ready);
+      });
+    });
+
+    it('lists the gateways whose lease holds', async () => {
+      const { broker } = await gateway();
+      const [a, b, c] = [fresh('gw'), fresh('gw'), fresh('gw')];
+      await Promise.all([broker.renewLease(a, 60_000), broker.renewLease(b, 300), broker.renewLease(c, 60_000)]);
+      await broker.renewLease(a, 60_000);
+      const mine = async () => [...(await broker.gateways())].filter((each) => [a, b, c].includes(each)).sort();
+      assert.ok((await mine()).includes(c));
+      await until('the short lease ends', async () => !(await mine()).includes(b));
+      assert.deepEqual(await mine(), [a, c].sort());
+      await broker.dropLease(c);
+      assert.deepEqual(await mine(), [a]);
+      await broker.renewLease(b, 60_000);
+      assert.deepEqual(await mine(), [a, b].sort());
+    });
+
+    describe('when the engine cannot be used', () => {
+      it('rejects every call within the time limit, says so, and recovers', async (t) => {
+        if (harness.freeze === undefined) return t.skip('this engine cannot be cut off');
+        const { broker, heard } = await gateway();
+        const channel = fresh('plain');
+        await broker.subscribe(channel);
+        await broker.publish(channel, message(1));
+        assert.deepEqual(broker.status(), { ready: true });
+        const thaw = await harness.freeze();
+        try {
+          const began = performance.now();
+          const calls = [
+            broker.publish(channel, message(2)),
+            broker.readAfter(channel, ORIGIN, 1),
+            broker.readTail(channel, 1),
+            broker.heads([channel]),
+            broker.subscribe(fresh('plain')),
+            broker.renewLease('gw', 1_000),
+            broker.dropLease('gw'),
+            broker.gateways(),
+          ];
+          for (const result of await Promise.allSettled(calls)) {
+            assert.equal(result.status, 'rejected');
+            assert.ok(result.reason instanceof BrokerUnavailable, String(result.reason));
+          }
+          assert.ok(performance.now() - began < TIME_LIMIT_MS + 500, 'within the time limit');
+          await until('the broker says so', () => !broker.status().ready);
+          await assert.rejects(broker.publish(channel, message(3)), BrokerUnavailable);
+        } finally {
+          await thaw();
+        }
+        await broker.connect();
+        await until('the interruption is told', () => heard.resubscriptions.includes(channel));
+        const { id } = await broker.publish(channel, message(4));
+        await until('events flow again', () => heard.ids(channel).includes(id));
+      });
+
+      it('rejects calls after it was closed', async () => {
+        const { broker } = await gateway();
+        await broker.close();
+        assert.equal(broker.status().ready, false);
+        await assert.rejects(broker.publish(fresh('plain'), message(1)), BrokerUnavailable);
+        await assert.rejects(broker.subscribe(fresh('plain')), BrokerUnavailable);
+        await assert.rejects(broker.connect(), BrokerUnavailable);
+        await broker.close();
+      });
+    });
+  });
+}
+
+/** One step of a course of events. Positions are ordinals, as engines give different ids. */
+type Step =
+  | { readonly do: 'publish'; readonly key: string | undefined }
+  | { readonly do: 'lose'; readonly half: 'stream' | 'head' }
+  | { readonly do: 'readAfter'; readonly position: number; readonly limit: number }
+  | { readonly do: 'readTail'; readonly before: number | undefined; readonly limit: number };
+
+const ordinal = fc.integer({ min: 0, max: 20 });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('publish'), key: fc.constantFrom(undefined, undefined, 'k') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lose'), half: fc.constantFrom('stream', 'head') }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('readAfter'), position: ordinal, limit: fc.integer({ min: 1, max: 7 }) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('readTail'),
+      before: fc.option(ordinal, { nil: undefined }),
+      limit: fc.integer({ min: 0, max: 7 }),
+    }),
+  },
+);
+
+/** A course of events on one engine; its results name events by their order and so compare across engines. */
+class Run {
+  readonly #broker: Broker;
+  readonly #harness: Harness;
+  readonly #channel: string;
+  /** The origin, and then each event stored. */
+  readonly #ids: Position[] = [ORIGIN];
+  #whole = true;
+
+  constructor(broker: Broker, harness: Harness, channel: string) {
+    this.#broker = broker;
+    this.#harness = harness;
+    this.#channel = channel;
+  }
+
+  async take(step: Step): Promise<unknown> {
+    switch (step.do) {
+      case 'publish': {
+        const { id, duplicate } = await this.#broker.publish(this.#channel, { ...message(1), key: step.key });
+        if (!duplicate) this.#ids.push(id);
+        this.#whole ||= !duplicate;
+        return [this.#ordinal(id), duplicate];
+      }
+      case 'lose':
+        // With both halves lost ids may begin anew, and be the same again within one millisecond.
+        if (!this.#whole || this.#ids.length === 1) return undefined;
+        this.#whole = false;
+        if (step.half === 'stream') await this.#harness.loseStream(this.#channel);
+        else await this.#harness.loseHead(this.#channel);
+        return undefined;
+      case 'readAfter':
+        return this.#describe(await this.#broker.readAfter(this.#channel, this.#at(step.position), step.limit));
+      case 'readTail': {
+        const before = step.before === undefined ? undefined : this.#at(step.before);
+        return this.#describe(await this.#broker.readTail(this.#channel, step.limit, before));
+      }
+    }
+  }
+
+  #at(ordinal: number): Position {
+    return this.#ids[ordinal] ?? beyond(this.#ids.at(-1) ?? ORIGIN);
+  }
+
+  #ordinal(id: Position): number {
+    return this.#ids.indexOf(id);
+  }
+
+  #describe(page: Page): unknown {
+    assertChain(page);
+    const { known, more, events } = page;
+    return {
+      known,
+      more,
+      start: this.#ordinal(page.start),
+      head: this.#ordinal(page.head),
+      events: events.map(({ id }) => this.#ordinal(id)),
+    };
+  }
+}
+
+function fresh(namespace: string): string {
+  return `${namespace}:${randomBytes(6).toString('hex')}`;
+}
+
+function message(content: number | string): { name: string; data: string } {
+  return { name: 'message', data: String(content) };
+}
+
+function numbers(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => String(i));
+}
+
+/** Without waiting for one before the next. */
+async function publishMany(broker: Broker, channel: string, count: number): Promise<Position[]> {
+  const results = await Promise.all(numbers(count).map((n) => broker.publish(channel, message(n))));
+  return results.map(({ id }) => id);
+}
+
+/** A position that no event of the channel has reached. */
+function beyond(position: Position): Position {
+  return `${Number(position.split('-')[0]) + HOUR_MS}-0`;
+}
+
+function idsOf(page: Page): Position[] {
+  return page.events.map(({ id }) => id);
+}
+
+function dataOf(event: Event): string {
+  return Buffer.from(event.data).toString();
+}
+
+function copies(page: Page): Event[] {
+  return page.events.map((event) => ({ ...event, data: Buffer.from(event.data) }));
+}
+
+function assertGrowing(ids: readonly Position[]): void {
+  for (let i = 1; i < ids.length; i += 1) {
+    const [a = '', b = ''] = [ids[i - 1], ids[i]];
+    assert.ok(comparePositions(a, b) < 0, `${a} is before ${b}`);
+  }
+}
+
+function assertChain(page: Page): void {
+  let prev = page.start;
+  for (const event of page.events) {
+    assert.equal(event.prev, prev);
+    prev = event.id;
+  }
+  assertGrowing(idsOf(page));
+}

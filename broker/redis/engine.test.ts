@@ -1,0 +1,130 @@
+/** Runs the conformance suite on real servers, and what only servers can suffer: the death of a master. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import type { BrokerStatus, Event } from '../broker.ts';
+import { conformance, type Harness, retentionOf, TIME_LIMIT_MS } from '../conformance.ts';
+import { until } from '../testing/until.ts';
+import { openCommands } from './connections.ts';
+import { RedisBroker } from './engine.ts';
+import { Keys } from './keys.ts';
+import { type RedisDeployment, startCluster, startSentinel, startStandalone } from './testing/servers.ts';
+import { parseRedisUrl, type RedisTarget } from './url.ts';
+
+const DEPLOYMENTS = [
+  { name: 'standalone Redis', start: startStandalone },
+  { name: 'Redis with Sentinel', start: startSentinel },
+  { name: 'Redis Cluster', start: startCluster },
+] as const;
+
+for (const { name, start } of DEPLOYMENTS) conformance(name, async () => redisHarness(await start()));
+
+function targetOf(url: string): RedisTarget {
+  const parsed = parseRedisUrl(url);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.target;
+}
+
+async function redisHarness(deployment: RedisDeployment): Promise<Harness> {
+  const target = targetOf(deployment.url);
+  const prefix = `test-${randomBytes(6).toString('hex')}`;
+  const keys = new Keys(prefix);
+  const redis = openCommands(target, TIME_LIMIT_MS);
+  await redis.connect();
+  const onMasters = async (...command: [string, ...string[]]) => {
+    for (const master of await deployment.masters()) await master.command(...command);
+  };
+  return {
+    open: async () => new RedisBroker({ target, retentionOf, prefix, timeoutMs: TIME_LIMIT_MS }),
+    loseStream: async (channel) => void (await redis.del(keys.stream(channel))),
+    loseHead: async (channel) => void (await redis.del(keys.head(channel))),
+    loseAll: () => onMasters('FLUSHALL'),
+    rewind: async (channel, last) => {
+      const stream = keys.stream(channel);
+      const entries = await redis.xrange(stream, '-', last);
+      const lifetimeMs = await redis.pttl(stream);
+      await redis.del(stream);
+      for (const [id, fields] of entries) await redis.xadd(stream, id, ...fields);
+      await redis.pexpire(stream, lifetimeMs);
+      await redis.set(keys.head(channel), last, 'KEEPTTL');
+    },
+    setHead: async (channel, head) => void (await redis.set(keys.head(channel), head, 'PX', 3_600_000)),
+    interrupt: () => onMasters('CLIENT', 'KILL', 'TYPE', 'pubsub'),
+    freeze: async () => {
+      for (const server of deployment.servers) server.pause();
+      return async () => {
+        for (const server of deployment.servers) server.resume();
+        await until('writes are taken again', async () => (await redis.set(keys.head('probe'), '')) === 'OK');
+      };
+    },
+    forgetScripts: () => onMasters('SCRIPT', 'FLUSH', 'SYNC'),
+    stop: async () => {
+      redis.disconnect();
+      await deployment.stop();
+    },
+  };
+}
+
+for (const { name, start } of DEPLOYMENTS.slice(1)) {
+  describe(`${name}, when a master is killed`, () => {
+    let deployment: RedisDeployment;
+    before(async () => {
+      deployment = await start();
+    });
+    after(() => deployment?.stop());
+
+    it('publishes again, tells of the interruption, and brings what is published then', async (t) => {
+      const prefix = `test-${randomBytes(6).toString('hex')}`;
+      const statuses: BrokerStatus[] = [];
+      const broker = new RedisBroker({
+        target: targetOf(deployment.url),
+        retentionOf,
+        prefix,
+        timeoutMs: TIME_LIMIT_MS,
+        onStatus: (status) => statuses.push(status),
+      });
+      t.after(() => broker.close());
+      const events: { channel: string; event: Event }[] = [];
+      const resubscribed: string[] = [];
+      broker.listen({
+        event: (channel, event) => events.push({ channel, event }),
+        resubscribed: (channels) => resubscribed.push(...channels),
+      });
+      await broker.connect();
+      const channels = Array.from({ length: 12 }, (_, i) => `plain:${i}`);
+      for (const channel of channels) await broker.subscribe(channel);
+      const before = new Map<string, string>();
+      for (const channel of channels) {
+        const { id } = await broker.publish(channel, { name: 'message', data: '"before"' });
+        before.set(channel, id);
+      }
+      await until('the first events arrive', () => events.length === channels.length);
+
+      const keys = new Keys(prefix);
+      const victim = await deployment.masterOf(keys.stream('plain:0'));
+      // Replication is asynchronous: only what the replica has survives, and that shall be everything here.
+      await until('the replica has it all', async () => Number(await victim.command('WAIT', 1, 1_000)) >= 1);
+      const hit: string[] = [];
+      for (const channel of channels)
+        if ((await deployment.masterOf(keys.stream(channel))) === victim) hit.push(channel);
+      await victim.kill();
+
+      await until('the interrupted channels are told', () => hit.every((each) => resubscribed.includes(each)), 60_000);
+      for (const channel of channels) {
+        let id = '';
+        await until('publishing works again', async () => {
+          id = (await broker.publish(channel, { name: 'message', data: '"after"' })).id;
+          return true;
+        });
+        await until('the event arrives', () => events.some((each) => each.channel === channel && each.event.id === id));
+        const page = await broker.readAfter(channel, before.get(channel) ?? '', 100);
+        assert.equal(page.known, true);
+      }
+      await until('the broker is ready', () => broker.status().ready);
+      // Not one for each attempt to connect.
+      for (let i = 1; i < statuses.length; i += 1) assert.notEqual(statuses[i]?.ready, statuses[i - 1]?.ready);
+      assert.equal(statuses.at(-1)?.ready, true);
+      assert.ok(statuses.some(({ ready }) => !ready));
+    });
+  });
+}

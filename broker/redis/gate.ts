@@ -1,0 +1,118 @@
+/**
+ * Lets calls through to Redis while it can be used, and sees to it that none waits without bound and none queues
+ * without bound. Knows no Redis: a call is any function that returns a promise.
+ */
+import { BrokerUnavailable } from '../broker.ts';
+
+export interface GateOptions {
+  /** For one call altogether: waiting for the engine, and its answer. */
+  readonly timeoutMs: number;
+  /** Calls that may wait for an engine that is away. */
+  readonly maxWaiting: number;
+  /** Calls sent and not answered. A call that timed out still counts, as it still takes up memory, until it is settled. */
+  readonly maxInFlight: number;
+}
+
+export class Gate {
+  readonly #options: GateOptions;
+  /** In the order of the calls, which is the order in which they are let through. */
+  readonly #waiting = new Set<{ start(): void; refuse(error: BrokerUnavailable): void }>();
+  #inFlight = 0;
+  #shut: string | undefined = 'Redis has not been reached yet.';
+  #closed = false;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Lets through those that wait, before any later call. */
+  open(): void {
+    this.#shut = undefined;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const call of waiting) call.start();
+  }
+
+  shut(reason: string): void {
+    this.#shut = reason;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const call of this.#waiting) call.refuse(new BrokerUnavailable('The broker was closed.'));
+    this.#waiting.clear();
+  }
+
+  /** Rejects with `BrokerUnavailable` for whatever reason the call fails. */
+  run<T>(call: () => Promise<T>): Promise<T> {
+    const { timeoutMs, maxWaiting, maxInFlight } = this.#options;
+    return new Promise<T>((resolve, reject) => {
+      if (this.#closed) return reject(new BrokerUnavailable('The broker was closed.'));
+      if (this.#shut !== undefined && this.#waiting.size >= maxWaiting)
+        return reject(new BrokerUnavailable(`${this.#shut} Too many calls wait for it already (${maxWaiting}).`));
+      if (this.#shut === undefined && this.#inFlight >= maxInFlight)
+        return reject(new BrokerUnavailable(`Redis owes the answers to too many calls already (${maxInFlight}).`));
+
+      const waiter = {
+        start: () => {
+          this.#inFlight += 1;
+          call().then(
+            (result) => {
+              this.#inFlight -= 1;
+              clearTimeout(timer);
+              resolve(result);
+            },
+            (error: unknown) => {
+              this.#inFlight -= 1;
+              clearTimeout(timer);
+              reject(unavailable(error, this.#closed));
+            },
+          );
+        },
+        refuse: (error: BrokerUnavailable) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
+      const timer = setTimeout(() => {
+        const waited = this.#waiting.delete(waiter);
+        const reason = this.#shut ?? 'Redis can be reached.';
+        reject(
+          new BrokerUnavailable(
+            waited
+              ? `Redis could not be reached within ${timeoutMs} ms.`
+              : `Redis did not answer within ${timeoutMs} ms; whether it did what was asked is unknown.`,
+            { cause: new Error(reason) },
+          ),
+        );
+      }, timeoutMs);
+      if (this.#shut === undefined) waiter.start();
+      else this.#waiting.add(waiter);
+    });
+  }
+}
+
+function unavailable(error: unknown, closed: boolean): BrokerUnavailable {
+  if (error instanceof BrokerUnavailable) return error;
+  if (closed) return new BrokerUnavailable('The broker was closed.');
+  const reason = describeError(error);
+  return new BrokerUnavailable(`Redis failed the call: ${reason}`, { cause: new Error(reason) });
+}
+
+/** What an error says, and nothing else of it: ioredis hangs a command's arguments, thus also a password, onto its errors. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return 'an unknown error.';
+  if (error.message === 'Connection is closed.' || error.name === 'MaxRetriesPerRequestError')
+    return 'The connection was lost.';
+  // Node joins the failures of several addresses of one host in an error that has no message of its own.
+  if (error instanceof AggregateError && error.message === '') return describeError(error.errors[0]);
+  return error.message;
+}

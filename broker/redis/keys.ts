@@ -1,0 +1,54 @@
+/**
+ * Every key and every pub/sub channel name that the engine uses in Redis, and the cluster slot they lie in.
+ *
+ * All names of one channel share the hash tag `{channel}`, so that one script may touch them all on a cluster. A
+ * channel's alphabet has no braces, hence no channel can forge a tag.
+ */
+
+const PREFIX = /^[A-Za-z0-9_.:-]{1,64}$/;
+
+export class Keys {
+  readonly #prefix: string;
+
+  constructor(prefix: string) {
+    if (!PREFIX.test(prefix))
+      throw new Error('The key prefix must be 1 to 64 characters of A-Z a-z 0-9 _ . : - to keep hash tags intact.');
+    this.#prefix = prefix;
+  }
+
+  /** The stream of the channel's kept events. */
+  stream(channel: string): string {
+    return `${this.#prefix}:{${channel}}:s`;
+  }
+
+  /** The string that remembers the channel's last id beyond its stream. */
+  head(channel: string): string {
+    return `${this.#prefix}:{${channel}}:h`;
+  }
+
+  /** The string that remembers the id given to a publish with this key. */
+  idempotency(channel: string, key: string): string {
+    return `${this.#prefix}:{${channel}}:k:${key}`;
+  }
+
+  /** The pub/sub channel that carries the channel's envelopes. */
+  events(channel: string): string {
+    return `${this.#prefix}:{${channel}}:e`;
+  }
+
+  /** The sorted set of gateways by the moment at which their leases end. */
+  leases(): string {
+    return `${this.#prefix}:leases:{gateways}`;
+  }
+}
+
+/** The slot of a name of ours: CRC16 (XMODEM) of its hash tag, modulo 16384, as the Redis Cluster specification has it. */
+export function slotOf(name: string): number {
+  const tag = name.slice(name.indexOf('{') + 1, name.indexOf('}'));
+  let crc = 0;
+  for (const byte of Buffer.from(tag)) {
+    crc ^= byte << 8;
+    for (let bit = 0; bit < 8; bit += 1) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
+  }
+  return crc & 0x3fff;
+}

@@ -1,0 +1,43 @@
+local function isAfter(a, b)
+  local aMs, aSeq = string.match(a, '^(%d+)-(%d+)$')
+  local bMs, bSeq = string.match(b, '^(%d+)-(%d+)$')
+  if aMs ~= bMs then return tonumber(aMs) > tonumber(bMs) end
+  return tonumber(aSeq) > tonumber(bSeq)
+end
+
+-- Returns the channel's last id, its floor (the position before its first deliverable event; equal to the last id where
+-- there is none), and whether there is a stream.
+--
+-- Where there is a stream its own last entry is the last id, whatever the head says: publish.lua writes both in one
+-- step, so they differ only where the head was evicted or tampered with, and subscribers were sent what is in the stream.
+-- So no position can be the head and yet have events after it. Without a stream the head speaks; without both all
+-- is forgotten, and only the origin is known.
+local function bounds(stream, head, size, retentionMs)
+  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  if not last then
+    local remembered = redis.call('GET', head) or '0-0'
+    return remembered, remembered, false
+  end
+  local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+  -- Only the first entry that ever was of this stream bears p; any other oldest one is a witness.
+  local floor = first[2][1] == 'p' and first[2][2] or first[1]
+  local surplus = redis.call('XLEN', stream) - size
+  if surplus == 1 then
+    floor = first[1]
+  elseif surplus > 1 then
+    -- The size was larger when these were published.
+    local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', size + 1)
+    floor = newest[#newest][1]
+  end
+  local time = redis.call('TIME')
+  local cutoff = time[1] * 1000 + math.floor(time[2] / 1000) - retentionMs
+  local expired = redis.call('XREVRANGE', stream, string.format('%.0f', cutoff - 1), '-', 'COUNT', 1)[1]
+  if expired and isAfter(expired[1], floor) then floor = expired[1] end
+  return last[1], floor, true
+end
+
+local function append(reply, entry)
+  local fields = entry[2]
+  reply[#reply + 1] = entry[1]
+  reply[#reply + 1] = fields[#fields]
+end

@@ -1,0 +1,194 @@
+/**
+ * The words of the wire protocol (PROTOCOL.md): alphabets, codes, the decoding of what clients send and the frames they
+ * are answered with. Knows no sockets and no Redis.
+ */
+import { z } from 'zod';
+import { isPosition, type Page } from '../broker/broker.ts';
+
+export const CHANNEL = /^[A-Za-z0-9_.:@-]{1,128}$/;
+export const EVENT_NAME = /^[A-Za-z0-9_.:-]{1,64}$/;
+export const DEFAULT_EVENT = 'message';
+
+/** The most events that one `history` reply, one `tail` and one batch of publishes may have. */
+export const MAX_PAGE = 1000;
+const MAX_KEY_LENGTH = 128;
+const MAX_REF_LENGTH = 128;
+
+/** Why something was refused, for a program; each has an HTTP status where it is answered by HTTP. */
+export const ERROR_STATUS = {
+  bad_request: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  too_large: 413,
+  too_many: 429,
+  server_full: 503,
+  unavailable: 503,
+  slow_consumer: 503,
+  internal: 500,
+} as const;
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** WebSocket close codes, by what they mean. */
+export const CLOSE = {
+  goingAway: 1012,
+  tooLarge: 1009,
+  serverFull: 1013,
+  unauthorized: 4401,
+  forbidden: 4403,
+  slowConsumer: 4408,
+  tooMany: 4429,
+} as const;
+
+/** An expected refusal: a code for a program and a sentence for a person. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly error: string;
+}
+
+export type Ref = string | number;
+
+const channel = z
+  .string('"channel" must be a string')
+  .regex(CHANNEL, '"channel" must be 1 to 128 characters of A-Z a-z 0-9 _ . : @ -');
+const position = (field: string) =>
+  z
+    .string(`"${field}" must be an id, such as "1700000000000-0"`)
+    .refine(isPosition, `"${field}" must be an id of the form <milliseconds>-<sequence>, such as "1700000000000-0"`);
+const count = (field: string) => {
+  const message = `"${field}" must be a whole number from 0 to ${MAX_PAGE}`;
+  return z.number(message).int(message).min(0, message).max(MAX_PAGE, message);
+};
+
+/** What a publisher sends, over either transport. `data` is any JSON value and must be there. */
+export const publication = z.object({
+  channel,
+  event: z
+    .string('"event" must be a string')
+    .regex(EVENT_NAME, '"event" must be 1 to 64 characters of A-Z a-z 0-9 _ . : -')
+    .default(DEFAULT_EVENT),
+  data: z.unknown().refine((value) => value !== undefined, '"data" is missing: give any JSON value'),
+  key: z
+    .string('"key" must be a string')
+    .min(1, '"key" must not be empty')
+    .max(MAX_KEY_LENGTH, `"key" must be at most ${MAX_KEY_LENGTH} characters`)
+    .optional(),
+});
+export type Publication = z.infer<typeof publication>;
+
+/** A range of a channel's history. Without `after`: the last `limit` events (before `before`); with it: the first `limit` after. */
+export const historyQuery = z.object({
+  channel,
+  after: position('after').optional(),
+  before: position('before').optional(),
+  limit: count('limit').min(1, `"limit" must be a whole number from 1 to ${MAX_PAGE}`).default(100),
+});
+export type HistoryQuery = z.infer<typeof historyQuery>;
+
+const commands = {
+  subscribe: z
+    .object({ channel, after: position('after').optional(), tail: count('tail').optional() })
+    .refine((it) => it.after === undefined || it.tail === undefined, 'give "after" or "tail", not both'),
+  unsubscribe: z.object({ channel }),
+  publish: publication,
+  history: historyQuery,
+  presence: z.object({ channel }),
+  auth: z.object({ token: z.string('"token" must be a string') }),
+  ping: z.object({}),
+};
+type Commands = typeof commands;
+
+/** One thing a client asks for, checked, with the `ref` that its reply repeats. */
+export type Command = {
+  [T in keyof Commands]: { type: T; ref: Ref | undefined } & z.infer<Commands[T]>;
+}[keyof Commands];
+
+export type Decoded =
+  | { readonly kind: 'command'; readonly command: Command }
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly ref: Ref | undefined }
+  /** Not a command: text that is no JSON object, or one whose `type` is none of ours (then `type` is given). */
+  | { readonly kind: 'other'; readonly type: string | undefined };
+
+/** Reads one text frame. Never throws, whatever the text. */
+export function decodeCommand(text: string): Decoded {
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    return { kind: 'other', type: undefined }; // not JSON: echoed, as the protocol has it
+  }
+  if (typeof message !== 'object' || message === null || Array.isArray(message))
+    return { kind: 'other', type: undefined };
+
+  const { type, ref } = message as { type?: unknown; ref?: unknown };
+  if (typeof type !== 'string' || !Object.hasOwn(commands, type)) {
+    return { kind: 'other', type: typeof type === 'string' ? type : undefined };
+  }
+  if (!isRef(ref)) {
+    const error = `"ref" must be a number or a string of at most ${MAX_REF_LENGTH} characters`;
+    return { kind: 'refused', refusal: { code: 'bad_request', error }, ref: undefined };
+  }
+  const parsed = commands[type as keyof Commands].safeParse(message);
+  if (!parsed.success) return { kind: 'refused', refusal: badRequest(type, parsed.error), ref };
+  return { kind: 'command', command: { ...parsed.data, type, ref } as Command };
+}
+
+function isRef(value: unknown): value is Ref | undefined {
+  if (value === undefined) return true;
+  return typeof value === 'number' || (typeof value === 'string' && value.length <= MAX_REF_LENGTH);
+}
+
+/** Says what is wrong with the fields of a request called `what`: every fault, in one sentence. */
+export function badRequest(what: string, fault: z.ZodError): Refusal {
+  const faults = fault.issues.map((issue) => {
+    const where = issue.path.length > 1 ? ` (at ${issue.path.join('.')})` : '';
+    return `${issue.message}${where}`;
+  });
+  return { code: 'bad_request', error: `${what}: ${faults.join('; ')}` };
+}
+
+/** The JSON text of one frame: `type` first, then `ref` where the request had one. */
+export function frame(type: string, fields: Readonly<Record<string, unknown>>, ref?: Ref | undefined): string {
+  return JSON.stringify(ref === undefined ? { type, ...fields } : { type, ref, ...fields });
+}
+
+export function errorFrame({ code, error }: Refusal, ref?: Ref | undefined): string {
+  return frame('error', { code, error }, ref);
+}
+
+/**
+ * A history reply, of as many of the page's events as fit into `maxBytes` (one always does). `complete` says that the answer
+ * holds every event of the range asked for: `limit` or `maxBytes` left none out, and none is gone from the history.
+ */
+export function historyFields(
+  channel: string,
+  page: Page,
+  newestFirst: boolean,
+  maxBytes: number,
+): Record<string, unknown> {
+  const picked = fitting(channel, newestFirst ? page.events.toReversed() : page.events, maxBytes);
+  const events = newestFirst ? picked.reverse() : picked;
+  return {
+    channel,
+    events,
+    position: page.head,
+    complete: page.known && !page.more && events.length === page.events.length,
+  };
+}
+
+function fitting(channel: string, events: Page['events'], maxBytes: number): unknown[] {
+  const picked = [];
+  let bytes = 0;
+  for (const { id, name, data } of events) {
+    bytes += data.length;
+    if (bytes > maxBytes && picked.length > 0) break;
+    picked.push({
+      id,
+      channel,
+      event: name,
+      data: JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString()),
+    });
+  }
+  return picked;
+}

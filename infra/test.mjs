@@ -1,0 +1,134 @@
+// What `npm test` runs once lint and build have passed: sees to the programs that the tests start, then runs dist/**/*.test.js.
+//
+//   npm test                                   every test file
+//   npm test -- hub session                    those whose path contains one of the words
+//   npm test -- hub --test-name-pattern=gap    what begins with -- goes to Node's test runner
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+
+/** The programs that tests start, and the Debian packages that have them. */
+const PROGRAMS = [
+  { program: 'redis-server', debianPackage: 'redis-server' },
+  { program: 'redis-sentinel', debianPackage: 'redis-sentinel' },
+  { program: 'chromium', debianPackage: 'chromium' },
+];
+/** Files at a time. Most of them start servers of their own, and timing matters to some. */
+const CONCURRENCY = 2;
+const FILE_LIMIT_MS = 5 * 60_000;
+const RUN_LIMIT_MS = 12 * 60_000;
+const KILL_AFTER_MS = 5_000;
+/** The tests start servers of their own; services on the usual ports would be in the way. Whether they start, Debian asks policy-rc.d. */
+const INSTALL = `
+  set -e
+  export DEBIAN_FRONTEND=noninteractive
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    trap 'exit 1' INT TERM HUP
+    printf '#!/bin/sh\\nexit 101\\n' > $policy
+    chmod 755 $policy
+  fi
+  apt-get update
+  apt-get install --yes --no-install-recommends "$@"
+`;
+
+const args = process.argv.slice(2);
+const runnerOptions = args.filter((arg) => arg.startsWith('--'));
+const files = testFiles(args.filter((arg) => !arg.startsWith('--')));
+ensurePrograms();
+runTests();
+
+function testFiles(words) {
+  const all = existsSync('dist') ? readdirSync('dist', { recursive: true }) : [];
+  const found = all.filter((file) => file.endsWith('.test.js')).sort();
+  if (found.length === 0) fail('There is no test file in dist/. Run `npm run build` first; `npm test` does.');
+  const chosen = found.filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
+  if (chosen.length === 0)
+    fail(`No test file has ${words.join(' or ')} in its path. There are:\n  ${found.join('\n  ')}`);
+  return chosen.map((file) => `dist/${file}`);
+}
+
+function ensurePrograms() {
+  const packages = missingPackages();
+  if (packages.length === 0) return;
+  console.log(`The tests need programs that are not installed. Debian packages: ${packages.join(' ')}`);
+  const byHand = `Install them, on Debian with: sudo apt-get install --no-install-recommends ${packages.join(' ')}`;
+
+  if (!existsSync('/etc/debian_version') || !isInstalled('apt-get')) fail(`This is no Debian-like system. ${byHand}`);
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status !== 0)
+    fail(`This user is neither root nor may use sudo without a password. ${byHand}`);
+
+  console.log('Installing them with apt-get, without starting their services.');
+  const command = ['sh', '-c', INSTALL, 'sh', ...packages];
+  const [program, ...rest] = isRoot ? command : ['sudo', '-n', ...command];
+  const installed = spawnSync(program, rest, { stdio: ['ignore', 'inherit', 'inherit'] });
+  if (installed.status !== 0) fail(`apt-get failed. ${byHand}`);
+  const still = missingPackages();
+  if (still.length > 0) fail(`apt-get succeeded, but the programs of ${still.join(' ')} are not in PATH.`);
+}
+
+function missingPackages() {
+  return PROGRAMS.filter(({ program }) => !isInstalled(program)).map(({ debianPackage }) => debianPackage);
+}
+
+function isInstalled(program) {
+  return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program], { stdio: 'ignore' }).status === 0;
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
+
+function runTests() {
+  const options = [
+    '--enable-source-maps',
+    '--test',
+    '--test-reporter=spec',
+    `--test-concurrency=${CONCURRENCY}`,
+    `--test-timeout=${FILE_LIMIT_MS}`,
+  ];
+  console.log(`Running ${files.length} test file${files.length === 1 ? '' : 's'}, ${CONCURRENCY} at a time.`);
+  // A process group of its own, so that whatever the test files have started can be ended with them.
+  const runner = spawn(process.execPath, [...options, ...runnerOptions, ...files], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
+  });
+  let stoppedWith;
+  const stop = (code, reason) => {
+    if (stoppedWith !== undefined) return;
+    stoppedWith = code;
+    console.error(reason);
+    signalGroup(runner, 'SIGTERM');
+    setTimeout(() => signalGroup(runner, 'SIGKILL'), KILL_AFTER_MS).unref();
+  };
+
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ])
+    process.on(signal, () => stop(code, `${signal}: stopping the tests.`));
+  const minutes = RUN_LIMIT_MS / 60_000;
+  const hung = `The tests have not ended within ${minutes} minutes: stopping them. What hangs comes after the last line above.`;
+  setTimeout(() => stop(124, hung), RUN_LIMIT_MS).unref();
+
+  runner.on('error', (error) => fail(`Node's test runner could not be started: ${error.message}`));
+  runner.on('exit', (code) => {
+    signalGroup(runner, 'SIGKILL');
+    process.exit(stoppedWith ?? code ?? 1);
+  });
+}
+
+function signalGroup(leader, signal) {
+  try {
+    process.kill(-leader.pid, signal);
+  } catch (error) {
+    // Nothing of the group is left, which is what is wanted.
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
