@@ -2,6 +2,7 @@
  * The words of the wire protocol (PROTOCOL.md): alphabets, codes, the decoding of what clients send and the frames they
  * are answered with. Knows no sockets and no Redis.
  */
+import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { isPosition, type Page } from '../broker/broker.ts';
 
@@ -29,6 +30,11 @@ export const ERROR_STATUS = {
   internal: 500,
 } as const;
 export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** A status and its phrase, as HTTP's first line has them. */
+export function statusLine(status: number): string {
+  return `${status} ${STATUS_CODES[status]}`;
+}
 
 /** WebSocket close codes, by what they mean. */
 export const CLOSE = {

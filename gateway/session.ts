@@ -137,6 +137,7 @@ export class Session implements Sink {
   }
 
   #lag(): void {
+    if (this.#closed) return; // the outlet closed it for being too full
     this.#fullSince = this.#context.now();
     this.#context.tally.lagging++;
     this.#context.tally.lags++;

@@ -20,6 +20,7 @@ const CONCURRENCY = 2;
 const FILE_LIMIT_MS = 5 * 60_000;
 const RUN_LIMIT_MS = 12 * 60_000;
 const KILL_AFTER_MS = 5_000;
+const ORPHAN_CHECK_MS = 500;
 /** The tests start servers of their own; services on the usual ports would be in the way. Whether they start, Debian asks policy-rc.d. */
 const INSTALL = `
   set -e
@@ -102,8 +103,8 @@ function runTests() {
   const stop = (code, reason) => {
     if (stoppedWith !== undefined) return;
     stoppedWith = code;
-    console.error(reason);
     signalGroup(runner, 'SIGTERM');
+    console.error(reason);
     setTimeout(() => signalGroup(runner, 'SIGKILL'), KILL_AFTER_MS).unref();
   };
 
@@ -117,14 +118,20 @@ function runTests() {
   const hung = `The tests have not ended within ${minutes} minutes: stopping them. What hangs comes after the last line above.`;
   setTimeout(() => stop(124, hung), RUN_LIMIT_MS).unref();
 
+  // npm passes a signal only to the shell between it and this process; that this one is orphaned is all it notices.
+  const parent = process.ppid;
+  setInterval(
+    () => process.ppid !== parent && stop(143, 'Whoever started the tests is gone.'),
+    ORPHAN_CHECK_MS,
+  ).unref();
+
+  process.on('exit', () => signalGroup(runner, 'SIGKILL'));
   runner.on('error', (error) => fail(`Node's test runner could not be started: ${error.message}`));
-  runner.on('exit', (code) => {
-    signalGroup(runner, 'SIGKILL');
-    process.exit(stoppedWith ?? code ?? 1);
-  });
+  runner.on('exit', (code) => process.exit(stoppedWith ?? code ?? 1));
 }
 
 function signalGroup(leader, signal) {
+  if (leader.pid === undefined) return;
   try {
     process.kill(-leader.pid, signal);
   } catch (error) {
