@@ -60,15 +60,16 @@ export function makePlan(options: PlanOptions): Plan {
   const random = new Random(options.seed);
   const channels = Array.from({ length: options.channels }, (_none, index) => `load:c${index}`);
   const subscribers = Array.from({ length: options.subscribers }, (_none, index): PlannedSubscriber => {
-    // One in ten comes late; half of those want everything from the beginning.
+    // One in ten comes late; half of those come when all is over and want everything: no live event helps their replay along.
     const late = index % 10 === 9;
+    const last = index % 20 === 19;
     return {
       name: `subscriber ${index}`,
       transport: index % 2 === 0 ? 'ws' : 'sse',
       channels: random.some(channels, [1, 1, 2, 3][(index >> 1) % 4] ?? 1),
       gateway: random.below(options.gateways),
-      from: late && random.below(2) === 0 ? 'origin' : 'now',
-      joinsAt: late ? random.below(options.events) : 0,
+      from: last || (late && random.below(2) === 0) ? 'origin' : 'now',
+      joinsAt: last ? options.events : late ? random.below(options.events) : 0,
     };
   });
   return {

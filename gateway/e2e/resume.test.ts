@@ -6,7 +6,7 @@ test('nothing is lost, doubled or out of order, while connections are cut and ga
   const report = await runResume({
     seed: Math.floor(Math.random() * 2 ** 31),
     events: 5_000,
-    channels: 8,
+    channels: 4,
     subscribers: 40,
     cuts: 200,
     kills: 2,

@@ -44,6 +44,8 @@ export interface ResumeReport {
 
 /** How long a killed gateway stays away. */
 const DOWN_MS = 400;
+/** Where nothing at all arrives for so long, nothing will any more. */
+const STALL_MS = 10_000;
 
 export async function runResume(options: ResumeOptions): Promise<ResumeReport> {
   const folder = mkdtempSync(join(tmpdir(), 'passerelle-resume-'));
@@ -215,11 +217,19 @@ class Run {
     return behind.length;
   }
 
-  /** Waits for the condition, or for the end of the run's time: what is missing then is the checker's to tell. */
+  /** Waits for the condition, or until nothing moves any more or time is up: what is missing then is the checker's to tell. */
   async #until(what: string, holds: () => boolean): Promise<void> {
+    let received = -1;
+    let movedAt = Date.now();
     while (!holds()) {
-      if (this.#leftMs() <= 0) {
-        this.#complaints.push(`Not within ${this.#options.limitMs} ms: ${what}`);
+      const now = this.#subscribers.reduce((sum, subscriber) => sum + subscriber.received, 0);
+      if (now !== received) movedAt = Date.now();
+      received = now;
+      const stalled = Date.now() - movedAt > STALL_MS;
+      if (stalled || this.#leftMs() <= 0) {
+        this.#complaints.push(
+          `${stalled ? `Nothing moved for ${STALL_MS}` : `Not within ${this.#options.limitMs}`} ms: ${what}`,
+        );
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -104,8 +104,9 @@ abstract class Subscriber {
     return position !== undefined && comparePositions(position, id) >= 0;
   }
 
-  position(channel: string): Position | undefined {
-    return this.tracks.get(channel)?.position;
+  /** How much has been recorded, of all channels. */
+  get received(): number {
+    return [...this.tracks.values()].reduce((sum, { items }) => sum + items.length, 0);
   }
 
   subscriptions(): Subscription[] {
