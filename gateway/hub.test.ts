@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Broker, type Event, ORIGIN, type Page, type Position } from '../broker/broker.ts';
 import { Hub, type Sink, type Start } from './hub.ts';
-import { Gap, type Outgoing } from './outgoing.ts';
+import { Gap, type OutgoingEvent } from './outgoing.ts';
 import type { Subscription } from './subscription.ts';
 
 const CHANNEL = 'room';
@@ -27,7 +27,7 @@ class World {
   lossy = false;
   /** What subscribers found wrong. */
   readonly faults: unknown[] = [];
-  readonly #reads: { answer: () => void }[] = [];
+  readonly #reads: { answer: () => void; repeat: () => void }[] = [];
   readonly #lateAnswers: boolean;
   #clock = 1_000;
 
@@ -56,8 +56,8 @@ class World {
   }
 
   /**
-   * A failover that loses the last events, and whose clock may be behind. What had not arrived from the old master never does: that
-   * connection is gone long before the new master answers.
+   * A failover that loses the last events, and whose clock may be behind. What had not arrived from the old master, events or answers, never
+   * does: its connections are gone long before the new master answers.
    */
   fork(count: number, behind: number): void {
     if (count === 0 || this.history.length <= count) return;
@@ -67,6 +67,7 @@ class World {
     // The new tail may reuse times, but never an id: that would be the same event.
     this.#clock = Math.max(Number.parseInt(this.head, 10), this.#clock - behind);
     while (this.all.some(({ id }) => id === `${this.#clock + 1}-0`)) this.#clock++;
+    for (const { repeat } of this.#reads) repeat();
   }
 
   get waiting(): number {
@@ -80,8 +81,11 @@ class World {
   broker(): Broker {
     const later = <T>(read: () => T): Promise<T> =>
       new Promise((resolve) => {
-        const early = read();
-        this.#reads.push({ answer: () => resolve(this.#lateAnswers ? read() : early) });
+        let found = read();
+        const repeat = (): void => {
+          found = read();
+        };
+        this.#reads.push({ repeat, answer: () => resolve(this.#lateAnswers ? read() : found) });
       });
     return {
       listen: () => undefined,
@@ -181,7 +185,7 @@ class Subscriber implements Sink {
     this.due.length = 0;
     for (let item = subscription.take(); item !== undefined; item = subscription.take()) {
       try {
-        this.#judge(item);
+        for (const each of item instanceof Gap ? [item] : item.events) this.#judge(each);
       } catch (fault) {
         this.#world.faults.push(fault); // thrown here it would reach the hub, and not the judge of the run
       }
@@ -189,7 +193,7 @@ class Subscriber implements Sink {
     if (subscription.owed) this.#hub.fetch(subscription);
   }
 
-  #judge(item: Outgoing): void {
+  #judge(item: OutgoingEvent | Gap): void {
     if (item instanceof Gap) {
       // A second one only where the history lost more, after what the first one told of, before anything could be sent.
       if (this.#gapTold) assert.notEqual(item.after, this.#lastGapAfter, 'one gap before the next event');
