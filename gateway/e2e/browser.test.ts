@@ -105,7 +105,7 @@ describe('the first page', () => {
 
   it('hears events by SSE whose name nobody foretold', async () => {
     await withPage('names', async (page) => {
-      const names = ['new', 'message', 'error', 'newer'];
+      const names = ['new', 'message', 'error', 'open', 'newer'];
       await post('/api/batch', { publishes: names.map((event) => ({ channel: 'names', event, data: 0 })) });
       for (const pane of panes(page)) {
         // The stream may have to go back for some, which then stand above later ones.

@@ -82,11 +82,12 @@ export class EventStream {
     this.#source = source;
     this.#watcher.state(this.#opened ? 'reconnecting' : 'connecting', '');
     let told = opened;
-    source.onopen = () => {
+    // Events that a publisher has named "open" or "error" arrive here, too, but as messages.
+    source.addEventListener('open', (event) => {
+      if (event instanceof MessageEvent || source !== this.#source) return;
       this.#live(told);
       told = undefined; // what follows are the browser's own returns
-    };
-    // An event that a publisher has named "error" arrives here, too, but as a message.
+    });
     source.addEventListener('error', (event) => {
       if (!(event instanceof MessageEvent)) this.#failed(source);
     });
