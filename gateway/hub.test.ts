@@ -342,6 +342,13 @@ async function play(steps: readonly Step[], lateAnswers: boolean): Promise<{ tak
   const checked = hub.check();
   await rest(world);
   await checked;
+  // A read that was tried in vain is tried again after a while, which the world's own steps don't wait for.
+  const behind = (): boolean =>
+    subscribers.some(({ subscription: it }) => it !== undefined && it.position !== world.head);
+  for (let patience = 100; behind() && patience > 0; patience--) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    await rest(world);
+  }
   if (world.faults.length > 0) throw world.faults[0];
   for (const { subscription, position } of subscribers) {
     if (subscription === undefined) continue;
