@@ -1,0 +1,111 @@
+/**
+ * Starts, stops and kills real gateway processes for tests. None outlives its test: each dies with the process that started it,
+ * also where that one is killed. It knows the gateway by its command line, its environment and its first line only.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
+const LISTENING = / is listening on (http:\/\/\S+)/;
+const KEPT_LINES = 200;
+/** Lets the kernel kill the child when its parent ends, however that ends: an exit handler can't promise as much. */
+const SETPRIV = '/usr/bin/setpriv';
+
+export interface GatewayOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** What to run in place of the gateway. */
+  readonly main?: string;
+  /** A command that runs the gateway, such as `taskset -c 0`. */
+  readonly under?: readonly string[];
+  readonly startLimitMs?: number;
+}
+
+export class GatewayProcess {
+  readonly url: string;
+  readonly #child: ChildProcess;
+  readonly #lines: readonly string[];
+
+  private constructor(url: string, child: ChildProcess, lines: readonly string[]) {
+    this.url = url;
+    this.#child = child;
+    this.#lines = lines;
+  }
+
+  /** Resolves once it listens, on a port of its own choosing; rejects with its last lines where it does not. */
+  static async start(options: GatewayOptions = {}): Promise<GatewayProcess> {
+    const command = [...(options.under ?? []), process.execPath, options.main ?? MAIN];
+    if (existsSync(SETPRIV)) command.unshift(SETPRIV, '--pdeathsig', 'KILL', '--');
+    const [program = '', ...parameters] = command;
+    const child = spawn(program, parameters, {
+      // Nothing is inherited: what a test runs must not depend on the shell it was started from.
+      env: { PATH: '/usr/bin:/bin', HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn', ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const lines: string[] = [];
+    try {
+      return new GatewayProcess(await listening(child, lines, options.startLimitMs ?? 10_000), child, lines);
+    } catch (cause) {
+      await end(child, 'SIGKILL');
+      throw new Error(`The gateway did not start:\n${lines.join('\n')}`, { cause });
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Its last lines, of both streams, for the message of a failure. */
+  get log(): string {
+    return this.#lines.join('\n');
+  }
+
+  /** Asks it to end, and kills it where it does not within the limit. Resolves with its exit code, `null` where it was killed. */
+  async stop(limitMs = 10_000): Promise<number | null> {
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), limitMs);
+    await end(this.#child, 'SIGTERM');
+    clearTimeout(timer);
+    return this.#child.exitCode;
+  }
+
+  /** `kill -9`. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    await end(this.#child, 'SIGKILL');
+  }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  await exited;
+}
+
+/** Reads both streams for as long as it lives, so that the process never waits for a reader. */
+function listening(child: ChildProcess, lines: string[], limitMs: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`It did not listen within ${limitMs} ms`)), limitMs);
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream === null) continue;
+      createInterface({ input: stream }).on('line', (line) => {
+        lines.push(line);
+        if (lines.length > KEPT_LINES) lines.shift();
+        const url = LISTENING.exec(line)?.[1];
+        if (url === undefined) return;
+        clearTimeout(timer);
+        resolve(url);
+      });
+    }
+    child.once('error', reject);
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer);
+      reject(new Error(`It ended at once (${code ?? signal})`));
+    });
+  });
+}
