@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { HEAD_EXTRA_LIFETIME_MS, KEY_LIFETIME_MS, ORIGIN } from './broker.ts';
-import { conformance, memoryHarness } from './conformance.ts';
+import { conformance } from './conformance.ts';
 import { MemoryBroker, MemoryStore } from './memory.ts';
+import { memoryHarness } from './testing/harness.ts';
 
 conformance('the embedded engine', async () => memoryHarness());
 

@@ -44,6 +44,10 @@ export interface HubLimits {
   readonly ringBytes: number;
   /** Reads of history under way at once. */
   readonly historyReads: number;
+  /** Events read from the history at once. */
+  readonly historyPage: number;
+  /** About how long after a failed read of history the next one is tried. */
+  readonly historyRetryMs: number;
 }
 
 export interface HubCounts {
@@ -54,11 +58,6 @@ export interface HubCounts {
   historyReadsWaiting: number;
   repairs: number;
 }
-
-/** Events read from the history at once. */
-const PAGE = 256;
-/** How long after a failed read of history the next one is tried. */
-const RETRY_MS = 500;
 
 /** What the hub keeps of one channel. `audience` counts connections; it is joined while that is above zero, and a little longer. */
 class Channel {
@@ -71,6 +70,8 @@ class Channel {
   joined: Promise<void>;
   /** Live events that wait for a read that is under way; undefined while none is. */
   held: Event[] | undefined = [];
+  /** The repair that is under way. */
+  repairing: Promise<void> | undefined;
   /** Whether the ring goes as far back as it may: set by the one read that fills it for the first who asks for history. */
   filled: Promise<void> | undefined;
   /** The ring's start when it held all that is kept, as long as it does. */
@@ -158,7 +159,11 @@ export class Hub implements Listener {
   fetch(subscription: Subscription): void {
     if (this.#fetching.has(subscription)) return;
     this.#fetching.add(subscription);
-    void this.#fetch(subscription).finally(() => this.#fetching.delete(subscription));
+    void this.#fetch(subscription).then(() => {
+      this.#fetching.delete(subscription); // first: what its sink takes now may leave it owed again
+      const sink = this.#channels.get(subscription.ring.channel)?.followers.get(subscription);
+      if (sink !== undefined) this.#wake(subscription, sink);
+    });
   }
 
   /** Compares each channel's last id with what this gateway has, in one read for all, and repairs those that differ. */
@@ -247,7 +252,7 @@ export class Hub implements Listener {
       const { head } = await this.#broker.readTail(channel.name, 0);
       channel.ring.reset(head);
     }
-    await this.#release(channel);
+    this.#release(channel);
   }
 
   #close(channel: Channel): void {
@@ -261,11 +266,11 @@ export class Hub implements Listener {
   }
 
   /** Lets the held events through. What makes a hole among them arrived after the read, and is worth another one. */
-  async #release(channel: Channel): Promise<void> {
+  #release(channel: Channel): void {
     const held = channel.held ?? [];
     channel.held = undefined;
-    if (held.length > this.#limits.ringEvents) return this.#repair(channel);
     for (const event of held) this.#accept(channel, event);
+    if (held.length > this.#limits.ringEvents) this.#repair(channel).catch(ignoreUnavailable); // more came than was held
   }
 
   #accept(channel: Channel, event: Event): void {
@@ -286,24 +291,30 @@ export class Hub implements Listener {
     }
   }
 
-  /** Reads the history after the ring's head until the ring is up to date, and puts right where the chain is broken. */
-  async #repair(channel: Channel): Promise<void> {
-    if (channel.held !== undefined) return; // one is under way, and what prompted this call is held for its end
+  /** Brings the ring up to date with the history, and puts right where the chain is broken. One at a time; all who ask await the same. */
+  #repair(channel: Channel): Promise<void> {
+    channel.repairing ??= this.#runRepair(channel);
+    return channel.repairing;
+  }
+
+  async #runRepair(channel: Channel): Promise<void> {
     channel.held = [];
     this.#repairs++;
     try {
       for (let more = true; more; ) more = await this.#readGate.run(() => this.#catchUp(channel));
     } catch (error) {
       channel.held = undefined; // lost again is what was held: it is in the history
+      channel.repairing = undefined;
       throw error;
     }
-    await this.#release(channel);
+    channel.repairing = undefined;
+    this.#release(channel);
   }
 
   /** One read of a repair; says whether there is more to read. */
   async #catchUp(channel: Channel): Promise<boolean> {
     const { ring } = channel;
-    const page = await this.#broker.readAfter(channel.name, ring.head, PAGE);
+    const page = await this.#broker.readAfter(channel.name, ring.head, this.#limits.historyPage);
     if (page.known) {
       this.#extend(channel, page.events);
       return page.more;
@@ -343,7 +354,7 @@ export class Hub implements Listener {
     if (this.#fresh(channel, ring.seqAfter(after))) {
       return { subscription: new Subscription(ring, after), position: after, recovered: true };
     }
-    const replay = await this.#readAfter(channel, after);
+    const replay = await this.#upToRing(channel, await this.#readAfter(channel, after));
     const subscription = new Subscription(ring, after);
     subscription.supply(replay);
     return { subscription, position: replay.known ? after : replay.start, recovered: replay.known };
@@ -357,9 +368,8 @@ export class Hub implements Listener {
       const position = ring.positionBefore(ring.nextSeq - limit);
       return { subscription: new Subscription(ring, position), position, recovered: true };
     }
-    const replay = await this.#read(`${channel.name} tail ${tail}`, channel, () =>
-      this.#broker.readTail(channel.name, tail),
-    );
+    const read = this.#read(`${channel.name} tail ${tail}`, channel, () => this.#broker.readTail(channel.name, tail));
+    const replay = await this.#upToRing(channel, await read);
     const subscription = new Subscription(ring, replay.start);
     subscription.supply(replay);
     return { subscription, position: replay.start, recovered: true };
@@ -381,19 +391,15 @@ export class Hub implements Listener {
       const { position } = subscription;
       try {
         await this.#fill(channel);
-        if (!subscription.owed) break;
-        const replay = await this.#readAfter(channel, position);
+        if (!subscription.owed) return;
+        const replay = await this.#upToRing(channel, await this.#readAfter(channel, position));
         if (subscription.owed && subscription.position === position) subscription.supply(replay);
-        if (!subscription.owed) break;
-        await this.#repair(channel); // it has all that there is, and the ring does not: the ring is behind
-        if (!subscription.owed) break;
+        if (!subscription.owed) return;
       } catch (error) {
         ignoreUnavailable(error);
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS * (0.5 + Math.random())));
+      await new Promise((resolve) => setTimeout(resolve, this.#limits.historyRetryMs * (0.5 + Math.random())));
     }
-    const sink = this.#channels.get(name)?.followers.get(subscription);
-    if (sink !== undefined) this.#wake(subscription, sink);
   }
 
   /** Makes the ring reach back as far as it may, by one read however many ask. */
@@ -411,9 +417,22 @@ export class Hub implements Listener {
     await channel.filled;
   }
 
+  /**
+   * Cuts a read of the history off at the ring's head: no subscriber may get ahead of the ring, which would then give it
+   * the same events again. A ring that turns out to be behind the history is brought up to date first.
+   */
+  async #upToRing(channel: Channel, replay: Replayable): Promise<Replayable> {
+    const { ring } = channel;
+    const last = replay.events.at(-1)?.id ?? replay.start;
+    if (last === replay.head && ring.seqAfter(last) === undefined) await this.#repair(channel);
+    if (replay.start === ring.head) return { ...replay, events: [], head: replay.events[0]?.id ?? replay.head };
+    const end = replay.events.findIndex(({ id }) => id === ring.head);
+    return end < 0 ? replay : { ...replay, events: replay.events.slice(0, end + 1) };
+  }
+
   #readAfter(channel: Channel, position: Position): Promise<Replayable> {
     return this.#read(`${channel.name} after ${position}`, channel, () =>
-      this.#broker.readAfter(channel.name, position, PAGE),
+      this.#broker.readAfter(channel.name, position, this.#limits.historyPage),
     );
   }
 

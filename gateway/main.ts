@@ -69,7 +69,7 @@ function start(config: Config): void {
 
   const tally = new Tally();
   const connections = new Connections(config.maxConnections, tally);
-  const hub = new Hub(broker, retention, config, now);
+  const hub = new Hub(broker, retention, { ...config, historyPage: 256, historyRetryMs: 500 }, now);
   const fleet = new Fleet(broker, config.gatewayId, nanoid, (prefix) => localChannels(hub, prefix));
   broker.listen({
     event: (channel: string, event: Event) =>

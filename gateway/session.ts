@@ -99,6 +99,7 @@ export class Session implements Sink {
       if (frames.length > 0 && !this.#outlet.send(frames)) this.#lag();
       frames.length = 0;
     }
+    if (this.#fullSince !== 0) this.#releaseDue();
   }
 
   /** The connection is gone: nothing is written any more, and every channel is given back. */
@@ -141,6 +142,10 @@ export class Session implements Sink {
     this.#fullSince = this.#context.now();
     this.#context.tally.lagging++;
     this.#context.tally.lags++;
+  }
+
+  /** What history was read for it is not kept while nobody reads: it is read again when there is room. */
+  #releaseDue(): void {
     for (const subscription of this.due) subscription.release();
   }
 

@@ -15,6 +15,7 @@ export interface Replay {
   readonly events: readonly OutgoingEvent[];
   /** The `prev` of the first event, or with no event where the reader stands after the read. */
   readonly start: Position;
+  /** What the gap names where the read ends in one: the next event there is, or the channel's last id. */
   readonly head: Position;
 }
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import type { BrokerStatus, Event } from '../broker.ts';
-import { conformance, type Harness, retentionOf, TIME_LIMIT_MS } from '../conformance.ts';
+import { conformance } from '../conformance.ts';
+import { type Harness, retentionOf, TIME_LIMIT_MS } from '../testing/harness.ts';
 import { until } from '../testing/until.ts';
 import { openCommands } from './connections.ts';
 import { RedisBroker } from './engine.ts';
@@ -103,7 +104,11 @@ for (const { name, start } of DEPLOYMENTS.slice(1)) {
       const keys = new Keys(prefix);
       const victim = await deployment.masterOf(keys.stream('plain:0'));
       // Replication is asynchronous: only what the replica has survives, and that shall be everything here.
-      await until('the replica has it all', async () => Number(await victim.command('WAIT', 1, 1_000)) >= 1);
+      await until('the replica has it all', async () => {
+        const info = String(await victim.command('INFO', 'replication'));
+        const sent = /master_repl_offset:(\d+)/.exec(info)?.[1];
+        return sent !== undefined && info.includes(`,offset=${sent},`);
+      });
       const hit: string[] = [];
       for (const channel of channels)
         if ((await deployment.masterOf(keys.stream(channel))) === victim) hit.push(channel);

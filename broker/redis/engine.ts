@@ -31,9 +31,9 @@ export interface RedisBrokerOptions {
   readonly prefix?: string | undefined;
   /** How long any one call may take, and how long a silent connection is believed in. */
   readonly timeoutMs?: number | undefined;
-  /** How many calls may wait for Redis while it is away; as many subscriptions again. */
+  /** How many calls may wait for Redis while it is away. */
   readonly maxWaiting?: number | undefined;
-  /** How many calls may await the answer of Redis. */
+  /** How many calls may await the answer of Redis; as many subscriptions again, which may also wait while it is away. */
   readonly maxInFlight?: number | undefined;
   /** Told once for each change between usable and not. */
   readonly onStatus?: ((status: BrokerStatus) => void) | undefined;
@@ -64,15 +64,15 @@ export class RedisBroker implements Broker {
     this.#options = options;
     const { target } = options;
     const timeoutMs = options.timeoutMs ?? 5_000;
-    const maxWaiting = options.maxWaiting ?? 1_000;
+    const maxInFlight = options.maxInFlight ?? 20_000;
     this.#keys = new Keys(options.prefix ?? 'passerelle');
-    this.#gate = new Gate({ timeoutMs, maxWaiting, maxInFlight: options.maxInFlight ?? 20_000 });
+    this.#gate = new Gate({ timeoutMs, maxWaiting: options.maxWaiting ?? 1_000, maxInFlight });
     this.#commands = openCommands(target, timeoutMs);
     this.#scripts = new Scripts(this.#send, this.#keys, target.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH');
     this.#subscriptions = new Subscriptions({
       topology: topologyOf(target, this.#commands, timeoutMs),
       timeoutMs,
-      maxWaiting,
+      maxWaiting: maxInFlight,
       onChange: () => this.#updateStatus(),
     });
     this.#watchdog = new Watchdog(() => this.#connections(), timeoutMs);
@@ -124,9 +124,8 @@ export class RedisBroker implements Broker {
     return this.#subscriptions.subscribe(channel, this.#keys.events(channel));
   }
 
-  /** Holds at once, whether Redis is there or not: what it still sends is ignored. */
-  async unsubscribe(channel: string): Promise<void> {
-    this.#subscriptions.unsubscribe(this.#keys.events(channel));
+  unsubscribe(channel: string): Promise<void> {
+    return this.#subscriptions.unsubscribe(this.#keys.events(channel));
   }
 
   renewLease(gateway: string, leaseMs: number): Promise<void> {

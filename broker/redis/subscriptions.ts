@@ -5,6 +5,7 @@
  * Owns the subscribed connections, one for each node. ioredis could subscribe again by itself, but it tells neither
  * when that holds nor where it failed. Must not know what an event means.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { BrokerUnavailable, type Event, type Listener } from '../broker.ts';
 import { decodeEnvelope } from './envelope.ts';
@@ -23,6 +24,7 @@ export interface Topology {
 export interface SubscriptionsOptions {
   readonly topology: Topology;
   readonly timeoutMs: number;
+  /** Calls of `subscribe` that await the answer of Redis, or Redis itself. */
   readonly maxWaiting: number;
   /** Called after anything that may change what `trouble` answers. */
   readonly onChange: () => void;
@@ -35,8 +37,6 @@ interface Subscription {
   /** Where SUBSCRIBE was sent on the connection that is open now; `holds` once it was answered. */
   link: Link | undefined;
   holds: boolean;
-  /** It did hold, and events may be missing since. */
-  interrupted: boolean;
   /** The `subscribe` call that waits for it. */
   waiter: { resolve(): void; reject(error: Error): void } | undefined;
 }
@@ -57,7 +57,9 @@ export class Subscriptions {
   readonly #links = new Map<string, Link>();
   /** By the name in Redis, as that is what each message bears. */
   readonly #subscriptions = new Map<string, Subscription>();
-  /** Channels that hold again and whose listener has not been told yet: they come in storms. */
+  /** They did hold, and events may be missing since. */
+  readonly #interrupted = new Set<Subscription>();
+  /** Those of them that hold again and whose listener has not been told yet: they come in storms. */
   readonly #returned = new Set<Subscription>();
   #listener: Listener | undefined;
   #waiting = 0;
@@ -82,9 +84,7 @@ export class Subscriptions {
   /** Why some subscriptions don't hold; undefined where all do. */
   trouble(): string | undefined {
     for (const link of this.#links.values()) if (!link.ready) return link.lastError ?? 'Connecting for subscriptions.';
-    for (const subscription of this.#subscriptions.values())
-      if (subscription.interrupted) return 'Subscriptions are being made anew.';
-    return undefined;
+    return this.#interrupted.size > 0 ? 'Subscriptions are being made anew.' : undefined;
   }
 
   subscribe(channel: string, name: string): Promise<void> {
@@ -116,12 +116,11 @@ export class Subscriptions {
         slot,
         link: undefined,
         holds: false,
-        interrupted: false,
         waiter,
       };
       const timer = setTimeout(() => {
         const cause = new Error(this.trouble() ?? 'Redis can be reached.');
-        this.#drop(
+        void this.#drop(
           subscription,
           new BrokerUnavailable(`Redis did not confirm a subscription within ${timeoutMs} ms.`, { cause }),
         );
@@ -132,10 +131,20 @@ export class Subscriptions {
     });
   }
 
-  unsubscribe(name: string): void {
+  /**
+   * Holds at once for what the listener hears. Resolves when Redis has confirmed it, so that no event of the old
+   * subscription can reach a later one; or when it can't any more, as then the connection is broken and nothing comes.
+   */
+  async unsubscribe(name: string): Promise<void> {
     const subscription = this.#subscriptions.get(name);
-    if (subscription !== undefined)
-      this.#drop(subscription, new BrokerUnavailable('The channel was unsubscribed meanwhile.'));
+    if (subscription === undefined) return;
+    const left = this.#drop(subscription, new BrokerUnavailable('The channel was unsubscribed meanwhile.'));
+    const limit = new AbortController();
+    await Promise.race([
+      left,
+      delay(this.#options.timeoutMs, undefined, { signal: limit.signal }).catch(() => undefined),
+    ]);
+    limit.abort();
   }
 
   /** The map of the cluster was read: moves what lives elsewhere now, and closes connections that serve nothing. */
@@ -148,7 +157,7 @@ export class Subscriptions {
       if (link === undefined) continue;
       if (topology.nodeOf(subscription.slot) === link.node) used.add(link);
       else {
-        this.#leave(link, subscription);
+        void this.#leave(link, subscription);
         this.#lose(subscription);
       }
     }
@@ -255,36 +264,37 @@ export class Subscriptions {
   #hold(subscription: Subscription): void {
     subscription.holds = true;
     subscription.waiter?.resolve();
-    if (!subscription.interrupted) return;
+    if (!this.#interrupted.has(subscription)) return;
     if (this.#returned.size === 0) setImmediate(() => this.#tellReturned());
     this.#returned.add(subscription);
   }
 
   #lose(subscription: Subscription): void {
-    subscription.interrupted ||= subscription.holds;
+    if (subscription.holds) this.#interrupted.add(subscription);
     subscription.holds = false;
     subscription.link = undefined;
     this.#returned.delete(subscription);
   }
 
-  #drop(subscription: Subscription, reason: BrokerUnavailable): void {
+  async #drop(subscription: Subscription, reason: BrokerUnavailable): Promise<void> {
     this.#subscriptions.delete(subscription.name);
     this.#returned.delete(subscription);
+    this.#interrupted.delete(subscription);
     subscription.waiter?.reject(reason);
-    if (subscription.link !== undefined) this.#leave(subscription.link, subscription);
     this.#options.onChange();
+    if (subscription.link !== undefined) await this.#leave(subscription.link, subscription);
   }
 
   /** Right also where SUBSCRIBE is not answered yet: both are read in order on one connection. */
-  #leave(link: Link, subscription: Subscription): void {
+  async #leave(link: Link, subscription: Subscription): Promise<void> {
     // Where it fails the connection is lost, and the subscription with it.
-    if (link.ready) this.#send(link, 'unsubscribe', [subscription]).catch(() => undefined);
+    if (link.ready) await this.#send(link, 'unsubscribe', [subscription]).catch(() => undefined);
   }
 
   #tellReturned(): void {
     const channels: string[] = [];
     for (const subscription of this.#returned) {
-      subscription.interrupted = false;
+      this.#interrupted.delete(subscription);
       channels.push(subscription.channel);
     }
     this.#returned.clear();

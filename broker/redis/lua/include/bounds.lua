@@ -18,17 +18,12 @@ local function bounds(stream, head, size, retentionMs)
     local remembered = redis.call('GET', head) or '0-0'
     return remembered, remembered, false
   end
-  local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
-  -- Only the first entry that ever was of this stream bears p; any other oldest one is a witness.
-  local floor = first[2][1] == 'p' and first[2][2] or first[1]
+  -- A full stream has a few entries beyond the size (see publish.lua); the newest of these is the witness. Where there is
+  -- none beyond, the oldest entry bears p if it was the stream's first, and otherwise is itself a witness.
   local surplus = redis.call('XLEN', stream) - size
-  if surplus == 1 then
-    floor = first[1]
-  elseif surplus > 1 then
-    -- The size was larger when these were published.
-    local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', size + 1)
-    floor = newest[#newest][1]
-  end
+  local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', math.max(1, surplus))
+  local witness = oldest[#oldest]
+  local floor = surplus <= 0 and witness[2][1] == 'p' and witness[2][2] or witness[1]
   local time = redis.call('TIME')
   local cutoff = time[1] * 1000 + math.floor(time[2] / 1000) - retentionMs
   local expired = redis.call('XREVRANGE', stream, string.format('%.0f', cutoff - 1), '-', 'COUNT', 1)[1]

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { Keys, slotOf } from './keys.ts';
+
+it('computes the slots of the Redis Cluster specification', () => {
+  assert.equal(slotOf('{123456789}'), 0x31c3);
+  // By CLUSTER KEYSLOT of a real server.
+  assert.equal(slotOf('p:{foo}:s'), 12182);
+  assert.equal(slotOf('p:{bar}:s'), 5061);
+});
+
+it('puts all names of one channel into one slot', () => {
+  const keys = new Keys('p');
+  const names = [keys.stream('a:b'), keys.head('a:b'), keys.idempotency('a:b', '}{x'), keys.events('a:b')];
+  assert.equal(new Set(names.map(slotOf)).size, 1);
+  assert.equal(new Set(names).size, names.length);
+});
+
+it('refuses a prefix that would break the hash tags', () => {
+  for (const prefix of ['', 'a{b}', 'a b', 'ä']) assert.throws(() => new Keys(prefix), /key prefix/);
+});

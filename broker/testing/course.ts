@@ -1,0 +1,90 @@
+/** Random courses of events, for comparing two engines. */
+import fc from 'fast-check';
+import { type Broker, ORIGIN, type Page, type Position } from '../broker.ts';
+import { assertChain, beyond, message } from './events.ts';
+import type { Harness } from './harness.ts';
+
+/** One step of a course of events. Positions are ordinals, as engines give different ids. */
+export type Step =
+  | { readonly do: 'publish'; readonly key: string | undefined }
+  | { readonly do: 'lose'; readonly half: 'stream' | 'head' }
+  | { readonly do: 'readAfter'; readonly position: number; readonly limit: number }
+  | { readonly do: 'readTail'; readonly before: number | undefined; readonly limit: number };
+
+const ordinal = fc.integer({ min: 0, max: 20 });
+export const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('publish'), key: fc.constantFrom(undefined, undefined, 'k') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lose'), half: fc.constantFrom('stream', 'head') }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('readAfter'), position: ordinal, limit: fc.integer({ min: 1, max: 7 }) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('readTail'),
+      before: fc.option(ordinal, { nil: undefined }),
+      limit: fc.integer({ min: 0, max: 7 }),
+    }),
+  },
+);
+
+/** A course of events on one engine; its results name events by their order and so compare across engines. */
+export class Run {
+  readonly #broker: Broker;
+  readonly #harness: Harness;
+  readonly #channel: string;
+  /** The origin, and then each event stored. */
+  readonly #ids: Position[] = [ORIGIN];
+  #whole = true;
+
+  constructor(broker: Broker, harness: Harness, channel: string) {
+    this.#broker = broker;
+    this.#harness = harness;
+    this.#channel = channel;
+  }
+
+  async take(step: Step): Promise<unknown> {
+    switch (step.do) {
+      case 'publish': {
+        const { id, duplicate } = await this.#broker.publish(this.#channel, { ...message(1), key: step.key });
+        if (!duplicate) this.#ids.push(id);
+        this.#whole ||= !duplicate;
+        return [this.#ordinal(id), duplicate];
+      }
+      case 'lose':
+        // With both halves lost ids may begin anew, and be the same again within one millisecond.
+        if (!this.#whole || this.#ids.length === 1) return undefined;
+        this.#whole = false;
+        if (step.half === 'stream') await this.#harness.loseStream(this.#channel);
+        else await this.#harness.loseHead(this.#channel);
+        return undefined;
+      case 'readAfter':
+        return this.#describe(await this.#broker.readAfter(this.#channel, this.#at(step.position), step.limit));
+      case 'readTail': {
+        const before = step.before === undefined ? undefined : this.#at(step.before);
+        return this.#describe(await this.#broker.readTail(this.#channel, step.limit, before));
+      }
+    }
+  }
+
+  #at(ordinal: number): Position {
+    return this.#ids[ordinal] ?? beyond(this.#ids.at(-1) ?? ORIGIN);
+  }
+
+  #ordinal(id: Position): number {
+    return this.#ids.indexOf(id);
+  }
+
+  #describe(page: Page): unknown {
+    assertChain(page);
+    const { known, more, events } = page;
+    return {
+      known,
+      more,
+      start: this.#ordinal(page.start),
+      head: this.#ordinal(page.head),
+      events: events.map(({ id }) => this.#ordinal(id)),
+    };
+  }
+}
