@@ -28,7 +28,7 @@ describe('a hostile peer', { concurrency: true }, () => {
   });
   after(async () => {
     const alive = gateway.running && (await call(`${url}/healthz`)).status === 200;
-    const [{ log }] = [gateway];
+    const { log } = gateway;
     await gateway.kill();
     assert(alive, `the gateway has ended:\n${log}`);
     assert.doesNotMatch(log, /"level":"(error|fatal)"/);
@@ -63,16 +63,15 @@ describe('a hostile peer', { concurrency: true }, () => {
       Buffer.from(Array.from({ length: 4_096 }, (_, index) => (index * 7_919) % 256)),
       wireFrame({ opcode: OPCODE.text, payload: Buffer.from('{}') }),
     ];
-    for (const bytes of wrong) {
-      const socket = await RawSocket.open(url);
-      socket.write(bytes);
-      await until(
-        'it is answered or cut off',
-        () => socket.ended || /^HTTP\/1\.1 [45]\d\d/.test(socket.received),
-        15_000,
-      );
-      socket.destroy();
-    }
+    await Promise.all(
+      wrong.map(async (bytes) => {
+        const socket = await RawSocket.open(url);
+        socket.write(bytes);
+        const over = () => socket.ended || /^HTTP\/1\.1 [45]\d\d/.test(socket.received);
+        await until('it is answered or cut off', over, HTTP_IDLE_LIMIT_MS);
+        socket.destroy();
+      }),
+    );
     assert.equal((await call(`${url}/healthz`)).status, 200);
   });
 
@@ -205,17 +204,18 @@ describe('a hostile peer', { concurrency: true }, () => {
 
     let published = 0;
     const round = async () => {
-      await Promise.all([
-        junk(url),
-        junk(url),
-        ...Array.from({ length: 20 }, () => publish(url, channel, published++)),
-      ]);
+      await Promise.all([junk(url), junk(url), ...Array.from({ length: 5 }, () => publish(url, channel, published++))]);
     };
-    await round();
-    await round();
+    for (let i = 0; i < 4; i++) await round();
     const warm = residentBytes(pid);
-    for (let i = 0; i < 8; i++) await round();
-    const growth = residentBytes(pid) - warm;
+    for (let i = 0; i < 14; i++) await round();
+    // A heap swings by tens of megabytes; what is never given back shows in its low points too.
+    let low = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 6; i++) {
+      await round();
+      low = Math.min(low, residentBytes(pid));
+    }
+    const growth = low - warm;
 
     const seen: unknown[] = [];
     const streamed: unknown[] = [];
@@ -226,8 +226,8 @@ describe('a hostile peer', { concurrency: true }, () => {
     const all = Array.from({ length: published }, (_, index) => index);
     assert.deepEqual(seen.toSorted(byNumber), all);
     assert.deepEqual(streamed, seen);
-    // Each round hands over about 20 MB; what is kept of it would show.
-    assert(growth < 60 * MEGABYTE, `the process grew by ${Math.round(growth / MEGABYTE)} MB`);
+    // It was handed about 120 MB until then, and echoed as much.
+    assert(growth < 80 * MEGABYTE, `the process grew by ${Math.round(growth / MEGABYTE)} MB`);
     watcher.destroy();
     stream.destroy();
   });
@@ -236,7 +236,7 @@ describe('a hostile peer', { concurrency: true }, () => {
 /** Sends 1,000 frames of nonsense over one connection, some of them large, and waits until the last one is answered. */
 async function junk(url: string): Promise<void> {
   const client = await WsClient.open(`${url}/ws`);
-  const large = 'x'.repeat(60_000);
+  const large = 'x'.repeat(30_000);
   for (let i = 0; i < 1_000; i++) {
     const kinds = [
       `junk ${i}`,
@@ -245,7 +245,7 @@ async function junk(url: string): Promise<void> {
       `{"type":"${i}"}`,
       '{"type":"unsubscribe","channel":"never"}',
       '[[[[[[',
-      i % 6 === 0 ? large : '\0',
+      large,
     ];
     client.send(kinds[i % kinds.length] ?? '');
   }
