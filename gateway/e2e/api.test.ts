@@ -516,10 +516,22 @@ describe('readiness', () => {
   });
 
   test('is denied at once while the gateway drains', async (t) => {
-    const gateway = await GatewayProcess.start();
+    const redis = await startStandalone();
+    t.after(() => redis.stop());
+    const gateway = await GatewayProcess.start({ env: { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '2000' } });
     t.after(() => gateway.kill());
-    assert.equal((await call(`${gateway.url}/readyz`)).status, 200);
-    assert.equal(await gateway.stop(), 0);
+    await until('Redis answers', async () => (await call(`${gateway.url}/api/channels`)).status === 200);
+    const client = await WsClient.open(`${gateway.url}/ws`);
+    const socket = await RawSocket.open(gateway.url);
+    socket.write('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n');
+    await socket.matching(/^HTTP\/1\.1 200 /);
+    redis.servers[0]?.pause(); // the gateway takes its leave of Redis, which now lasts
+    const stopped = gateway.stop();
+    await client.frames.find(({ type }) => type === 'reconnect');
+    socket.write('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n');
+    await socket.matching(/HTTP\/1\.1 503 [\s\S]*draining/);
+    await assert.rejects(call(`${gateway.url}/readyz`), { code: 'ECONNREFUSED' });
+    assert.equal(await stopped, 0);
   });
 });
 
