@@ -209,7 +209,7 @@ describe('Redis away at the start', () => {
 
     await server.start();
     await until('it is ready', async () => (await call(`${url}/readyz`)).status === 200);
-    assert.match(gateway.log, /Redis is ready/);
+    await until('the log says that Redis came', () => /Redis is ready/.test(gateway.log));
     client.send({ type: 'subscribe', channel: 'a', ref: 'now' });
     assert.equal((await client.frames.find(({ ref }) => ref === 'now')).type, 'subscribed');
     const events = await SseClient.open(`${url}/events?channel=a`);
