@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Broker, type Event, ORIGIN, type Page, type Position } from '../broker/broker.ts';
 import { Hub, type Sink, type Start } from './hub.ts';
-import { Gap, type Outgoing } from './outgoing.ts';
+import { Gap, type OutgoingEvent } from './outgoing.ts';
 import type { Subscription } from './subscription.ts';
 
 const CHANNEL = 'room';
@@ -185,7 +185,7 @@ class Subscriber implements Sink {
     this.due.length = 0;
     for (let item = subscription.take(); item !== undefined; item = subscription.take()) {
       try {
-        this.#judge(item);
+        for (const each of item instanceof Gap ? [item] : item.events) this.#judge(each);
       } catch (fault) {
         this.#world.faults.push(fault); // thrown here it would reach the hub, and not the judge of the run
       }
@@ -193,7 +193,7 @@ class Subscriber implements Sink {
     if (subscription.owed) this.#hub.fetch(subscription);
   }
 
-  #judge(item: Outgoing): void {
+  #judge(item: OutgoingEvent | Gap): void {
     if (item instanceof Gap) {
       // A second one only where the history lost more, after what the first one told of, before anything could be sent.
       if (this.#gapTold) assert.notEqual(item.after, this.#lastGapAfter, 'one gap before the next event');

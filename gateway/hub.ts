@@ -322,17 +322,19 @@ export class Hub implements Listener {
     // The head is no longer part of the history: trimmed past, or lost in a fork. Go on from the last event that both sides share.
     const tail = await this.#broker.readTail(channel.name, this.#limits.ringEvents);
     const shared = tail.events.findLastIndex((event) => ring.seqAfter(event.id) !== undefined);
-    if (shared >= 0 || ring.seqAfter(tail.start) !== undefined) {
-      this.#extend(channel, tail.events.slice(shared + 1));
+    const ancestor = tail.events[shared]?.id ?? tail.start;
+    if (ring.seqAfter(ancestor) !== undefined) {
+      ring.rewind(ancestor);
     } else {
-      // Nothing shared: subscribers find out what they miss by reading the history from their own positions.
       ring.reset(tail.start);
       channel.filled = undefined;
       channel.wholeFrom = undefined;
-      this.#extend(channel, tail.events);
     }
-    this.#touch(channel);
-    return false;
+    // Subscribers whose position is not in the ring any more find out what they miss by reading the history from there.
+    this.#extend(channel, tail.events.slice(shared + 1));
+    // What is held may be of the part that was lost; what is not is in the history, for one more read to bring.
+    channel.held = [];
+    return true;
   }
 
   #extend(channel: Channel, events: readonly Event[]): void {
@@ -424,7 +426,10 @@ export class Hub implements Listener {
   async #upToRing(channel: Channel, replay: Replayable): Promise<Replayable> {
     const { ring } = channel;
     const last = replay.events.at(-1)?.id ?? replay.start;
-    if (last === replay.head && ring.seqAfter(last) === undefined) await this.#repair(channel);
+    const behind = last === replay.head && ring.seqAfter(last) === undefined;
+    // An unknown position may be the first sign of a fork: the ring must not bring back what the history has lost.
+    const doubtful = !replay.known && ring.head !== replay.head;
+    if (behind || doubtful) await this.#repair(channel);
     if (replay.start === ring.head) return { ...replay, events: [], head: replay.events[0]?.id ?? replay.head };
     const end = replay.events.findIndex(({ id }) => id === ring.head);
     return end < 0 ? replay : { ...replay, events: replay.events.slice(0, end + 1) };

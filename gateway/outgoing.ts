@@ -81,7 +81,37 @@ export class Gap {
   }
 }
 
-export type Outgoing = OutgoingEvent | Gap;
+/** Events of one channel that follow each other, to be written together; often shared by all that stand at the same place. */
+export class Run {
+  readonly events: readonly OutgoingEvent[];
+  #frames: readonly Buffer[] | undefined;
+
+  constructor(events: readonly OutgoingEvent[]) {
+    this.events = events;
+  }
+
+  /** The WebSocket frames, one for each event. */
+  get frames(): readonly Buffer[] {
+    this.#frames ??= this.events.map(({ frame }) => frame);
+    return this.#frames;
+  }
+}
+
+export type Outgoing = Run | Gap;
+
+/** Bytes gathered for one write; an event that is larger goes alone. */
+export const BATCH_BYTES = 16_384;
+
+/** As many of the events, from the given index on, as fit into one write; one at least where there is one. */
+export function batchOf(events: readonly OutgoingEvent[], from: number): readonly OutgoingEvent[] {
+  let bytes = 0;
+  let end = from;
+  for (; end < events.length; end++) {
+    bytes += events[end]?.frame.length ?? 0;
+    if (bytes > BATCH_BYTES && end > from) break;
+  }
+  return events.slice(from, end);
+}
 
 /** The positions of a stream's channels as one SSE id: as they are where they fit, in base 36 where they would be too long. */
 export function encodeCursor(positions: readonly Position[]): string {

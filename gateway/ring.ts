@@ -1,10 +1,10 @@
 /**
- * The latest events of one channel, ready encoded, as a chain in which each names its predecessor. Decides of each new event
+ * The latest events of one channel, ready encoded, as a chain without a hole in which each names its predecessor. Decides of each new event
  * whether it continues the chain, is known already, or shows that something is missing. Pure and synchronous: the
  * reading of what is missing is the hub's.
  */
 import type { Event, Position } from '../broker/broker.ts';
-import { OutgoingEvent } from './outgoing.ts';
+import { batchOf, OutgoingEvent, Run } from './outgoing.ts';
 
 /** `next`: appended. `known`: had already, dropped. `hole`: events are missing before it, or history forked; dropped. */
 export type Verdict = 'next' | 'known' | 'hole';
@@ -23,6 +23,8 @@ export class Ring {
   #firstSeq = RESET_STRIDE;
   #start: Position;
   #bytes = 0;
+  /** The run made last: all who follow the channel live ask for the same one. */
+  #run: { readonly seq: number; readonly nextSeq: number; readonly run: Run } | undefined;
 
   /** An empty ring whose next event's predecessor is `start`. Keeps at least the last `capacity` events until `trim`. */
   constructor(channel: string, capacity: number, start: Position) {
@@ -65,6 +67,15 @@ export class Ring {
     return event;
   }
 
+  /** The events from this number on, which must be held, as far as they fit into one write. */
+  runFrom(seq: number): Run {
+    if (this.#run?.seq !== seq || this.#run.nextSeq !== this.nextSeq) {
+      const run = new Run(batchOf(this.#events, seq - this.#firstSeq));
+      this.#run = { seq, nextSeq: this.nextSeq, run };
+    }
+    return this.#run.run;
+  }
+
   /** Takes a live event. Of an ephemeral channel (no ids) every event is the next one. */
   accept(event: Event): Verdict {
     const head = this.head;
@@ -75,7 +86,7 @@ export class Ring {
     return this.seqAfter(event.id) === undefined ? 'hole' : 'known';
   }
 
-  /** Appends what a read of the history brought, also where it does not continue the chain: subscribers will be told of a gap. */
+  /** Appends what a read of the history after the ring's head brought. */
   append(event: Event): void {
     this.#append(event, event.prev);
   }
@@ -102,6 +113,13 @@ export class Ring {
     this.#firstSeq -= encoded.length;
     this.#start = encoded[0]?.prev ?? this.#start;
     for (const event of encoded) this.#bytes += event.size;
+  }
+
+  /** Drops the events after `position`, which must be held: the history has lost them. No subscriber's number stays valid. */
+  rewind(position: Position): void {
+    const kept = (this.seqAfter(position) ?? this.#firstSeq) - this.#firstSeq;
+    this.#firstSeq = this.nextSeq + RESET_STRIDE;
+    for (const lost of this.#events.splice(kept)) this.#bytes -= lost.size;
   }
 
   /** Forgets everything and starts anew after `start`: no subscriber's number stays valid. */

@@ -5,7 +5,7 @@
 import { BrokerUnavailable, ORIGIN } from '../broker/broker.ts';
 import type { Hub, Sink, Start } from './hub.ts';
 import { type Operations, type Outcome, UNAVAILABLE } from './operations.ts';
-import { type Outgoing, OutgoingEvent } from './outgoing.ts';
+import { BATCH_BYTES, Gap, type Outgoing } from './outgoing.ts';
 import { type Command, decodeCommand, errorFrame, frame, type Ref, type Refusal } from './protocol.ts';
 import type { Subscription } from './subscription.ts';
 import type { Tally } from './tally.ts';
@@ -29,8 +29,7 @@ export interface SessionContext {
   readonly now: () => number;
 }
 
-/** Bytes gathered for one write; a larger event goes alone. */
-const BATCH_BYTES = 16_384;
+const NO_FRAMES: readonly Buffer[] = [];
 
 /** A subscription, or, while it is being made or ended, the promise of that. */
 type Slot = Subscription | Promise<void>;
@@ -93,11 +92,9 @@ export class Session implements Sink {
   }
 
   pump(): void {
-    const frames: Buffer[] = [];
     while (this.due.length > 0 && this.#fullSince === 0 && !this.#closed) {
-      this.#gather(frames);
+      const frames = this.#gather();
       if (frames.length > 0 && !this.#outlet.send(frames)) this.#lag();
-      frames.length = 0;
     }
     if (this.#fullSince !== 0) this.#releaseDue();
   }
@@ -116,25 +113,33 @@ export class Session implements Sink {
   }
 
   /** Takes what is next, of one due subscription after the other, until one write is full. */
-  #gather(frames: Buffer[]): void {
-    const { tally, hub } = this.#context;
+  #gather(): readonly Buffer[] {
+    let gathered: readonly Buffer[] = NO_FRAMES;
     let bytes = 0;
     let subscription = this.due.at(-1);
     while (subscription !== undefined && bytes < BATCH_BYTES) {
       const item: Outgoing | undefined = subscription.take();
       if (item === undefined) {
         this.due.pop();
-        if (subscription.owed) hub.fetch(subscription);
+        if (subscription.owed) this.#context.hub.fetch(subscription);
         subscription = this.due.at(-1);
         continue;
       }
-      const next = item.frame;
-      frames.push(next);
-      bytes += next.length;
-      if (item instanceof OutgoingEvent) tally.delivered++;
-      else tally.gaps++;
+      const frames = this.#framesOf(item);
+      for (const { length } of frames) bytes += length;
+      gathered = gathered === NO_FRAMES ? frames : [...gathered, ...frames]; // most often there is one run, shared by all
     }
-    tally.deliveredBytes += bytes;
+    this.#context.tally.deliveredBytes += bytes;
+    return gathered;
+  }
+
+  #framesOf(item: Outgoing): readonly Buffer[] {
+    if (item instanceof Gap) {
+      this.#context.tally.gaps++;
+      return [item.frame];
+    }
+    this.#context.tally.delivered += item.events.length;
+    return item.frames;
   }
 
   #lag(): void {

@@ -5,7 +5,7 @@
  */
 import { ORIGIN } from '../broker/broker.ts';
 import type { Hub, Sink, Start } from './hub.ts';
-import { encodeCursor, OutgoingEvent } from './outgoing.ts';
+import { BATCH_BYTES, encodeCursor, Gap } from './outgoing.ts';
 import { Subscription } from './subscription.ts';
 import type { Tally } from './tally.ts';
 
@@ -34,8 +34,6 @@ export interface StreamRequest {
   readonly envelope: boolean;
 }
 
-/** Bytes gathered for one write. */
-const BATCH_BYTES = 16_384;
 const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
 
 /** Whoever writes what a reader reads: a stream, or a feed for all its members. */
@@ -94,36 +92,40 @@ class Reader implements Sink {
 
   /** The next blocks, up to one write's worth, to be sent to `audience` streams; undefined where nothing is at hand. */
   read(audience: number): Buffer | undefined {
-    const { hub, tally } = this.#options;
     const blocks: Buffer[] = [];
     let bytes = 0;
     let subscription = this.due.at(-1);
     while (subscription !== undefined && bytes < BATCH_BYTES) {
-      const block = this.#take(subscription, audience);
-      if (block === undefined) {
-        this.due.pop();
-        if (subscription.owed) hub.fetch(subscription);
-        subscription = this.due.at(-1);
-        continue;
-      }
-      blocks.push(block);
-      bytes += block.length;
+      const before = blocks.length;
+      this.#takeInto(blocks, subscription, audience);
+      for (const block of blocks.slice(before)) bytes += block.length;
+      if (blocks.length > before) continue;
+      this.due.pop();
+      if (subscription.owed) this.#options.hub.fetch(subscription);
+      subscription = this.due.at(-1);
     }
-    tally.deliveredBytes += bytes * audience;
+    this.#options.tally.deliveredBytes += bytes * audience;
     return blocks.length > 1 ? Buffer.concat(blocks, bytes) : blocks[0];
   }
 
-  #take(subscription: Subscription, audience: number): Buffer | undefined {
+  /** Adds the blocks of what is next; none where nothing is at hand. */
+  #takeInto(blocks: Buffer[], subscription: Subscription, audience: number): void {
     const { tally } = this.#options;
+    const alone = this.subscriptions.length === 1 && !this.#envelope;
+    const positions = this.subscriptions.map(({ position }) => position || ORIGIN);
+    const index = this.subscriptions.indexOf(subscription);
     const item = subscription.take();
-    if (item === undefined) return undefined;
-    if (!(item instanceof OutgoingEvent)) {
+    if (item === undefined) return;
+    if (item instanceof Gap) {
       tally.gaps += audience;
-      return item.blockAt(this.cursor);
+      blocks.push(item.blockAt(this.cursor));
+      return;
     }
-    tally.delivered += audience;
-    if (this.#envelope || this.subscriptions.length > 1) return item.blockAt(this.cursor, this.#envelope);
-    return item.block;
+    tally.delivered += item.events.length * audience;
+    for (const event of item.events) {
+      positions[index] = event.id || ORIGIN;
+      blocks.push(alone ? event.block : event.blockAt(encodeCursor(positions), this.#envelope));
+    }
   }
 }
 

@@ -7,7 +7,7 @@
  * nothing is queued, only the position is kept.
  */
 import type { Position } from '../broker/broker.ts';
-import { Gap, type Outgoing, type OutgoingEvent } from './outgoing.ts';
+import { batchOf, Gap, type Outgoing, type OutgoingEvent, Run } from './outgoing.ts';
 import type { Ring } from './ring.ts';
 
 /** A run of history, ready encoded; see `Page` of the broker. */
@@ -54,18 +54,17 @@ export class Subscription {
   }
 
   /**
-   * What comes next: an event, or the one gap that stands for what is missing before it. Undefined where nothing is at
-   * hand: then it is either `current` or `owed`.
+   * What comes next: a run of events up to one write's worth, or the one gap that stands for what is missing before them.
+   * Undefined where nothing is at hand: then it is either `current` or `owed`.
    */
   take(): Outgoing | undefined {
     if (this.#replaying) return this.#takeReplay();
-    if (!this.#onRing() || this.#seq === this.ring.nextSeq) return undefined;
-    const event = this.ring.at(this.#seq);
-    const gap = this.#gapBefore(event);
-    if (gap !== undefined) return gap;
-    this.#seq++;
-    this.#position = event.id;
-    return event;
+    const { ring } = this;
+    if (!this.#onRing() || this.#seq === ring.nextSeq) return undefined;
+    const run = ring.runFrom(this.#seq); // the ring has no holes, so none has to be looked for
+    this.#seq += run.events.length;
+    this.#position = ring.positionBefore(this.#seq);
+    return run;
   }
 
   /** Takes in a read of the history after `position`. */
@@ -93,12 +92,16 @@ export class Subscription {
   #takeReplay(): Outgoing | undefined {
     const event = this.#replay[this.#replayed];
     if (event === undefined) return this.#takeFinalGap();
-    const gap = this.#gapBefore(event);
-    if (gap !== undefined) return gap;
-    this.#replayed++;
-    this.#position = event.id;
+    if (event.prev !== this.#position) {
+      const gap = new Gap(this.ring.channel, this.#position, event.id);
+      this.#position = event.prev;
+      return gap;
+    }
+    const run = new Run(batchOf(this.#replay, this.#replayed));
+    this.#replayed += run.events.length;
+    this.#position = run.events.at(-1)?.id ?? this.#position;
     if (this.#replayed === this.#replay.length) this.release();
-    return event;
+    return run;
   }
 
   #takeFinalGap(): Gap | undefined {
@@ -107,13 +110,6 @@ export class Subscription {
     this.#finalGap = undefined;
     this.#position = final.to;
     return final.gap;
-  }
-
-  #gapBefore(event: OutgoingEvent): Gap | undefined {
-    if (event.prev === this.#position) return undefined;
-    const gap = new Gap(this.ring.channel, this.#position, event.id);
-    this.#position = event.prev;
-    return gap;
   }
 
   #onRing(): boolean {

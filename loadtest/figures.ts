@@ -1,0 +1,23 @@
+/** The few statistics that the benchmarks need. Pure. */
+
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export function spread(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length / 2;
+  const lower = sorted[Math.ceil(half) - 1];
+  const upper = sorted[Math.floor(half)];
+  if (lower === undefined || upper === undefined) throw new Error('There is no median of nothing');
+  return { median: (lower + upper) / 2, min: sorted[0] ?? lower, max: sorted.at(-1) ?? upper };
+}
+
+/** For instance `1.02 (0.97 to 1.10)`. */
+export function show({ median, min, max }: Spread, digits = 0): string {
+  const text = (value: number) =>
+    value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return `${text(median)} (${text(min)} to ${text(max)})`;
+}
