@@ -140,7 +140,8 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-const POSITION = /^(0|[1-9]\d{0,15})-(0|[1-9]\d{0,15})$/;
+/** Up to 15 digits, so that both halves are exact as numbers: here, in Lua, and in a cursor. */
+const POSITION = /^(0|[1-9]\d{0,14})-(0|[1-9]\d{0,14})$/;
 
 /** Whether a text is a well-formed position; it need not name an event. */
 export function isPosition(text: string): boolean {

@@ -67,7 +67,7 @@ export function apiRoutes({ operations, fleet, metrics, health }: ApiParts): Rou
         const limit = query.get('limit');
         const asked = {
           ...Object.fromEntries(query),
-          ...(limit === null ? {} : { limit: Number(limit || Number.NaN) }),
+          ...(limit === null ? {} : { limit: /^\d+$/.test(limit) ? Number(limit) : Number.NaN }),
         };
         const parsed = historyQuery.safeParse(asked);
         return parsed.success

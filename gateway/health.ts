@@ -21,6 +21,6 @@ export class Health {
     if (this.#connections.draining) return 'The gateway is draining.';
     const status = this.#broker.status();
     if (status.ready || this.#now() - status.sinceMs <= this.#graceMs) return undefined;
-    return status.reason;
+    return `Redis cannot be used: ${status.reason}`;
   }
 }

@@ -22,13 +22,16 @@ interface Exchange {
   readonly res: HttpResponse;
   readonly query: URLSearchParams;
   readonly accept: string;
+  /** Whether the answer is to have no body: what a client reads as the next answer begins right after the headers. */
+  readonly head: boolean;
   /** The page's origin where it may see the answer. */
   readonly origin: string | undefined;
   aborted: boolean;
 }
 
+const WEB_SOCKET_PATH = '/ws';
 /** Paths that other bindings own, for what they do not answer themselves. */
-const ELSEWHERE: Readonly<Record<string, string>> = { '/ws': 'GET', '/events': 'GET, OPTIONS' };
+const ELSEWHERE: Readonly<Record<string, string>> = { [WEB_SOCKET_PATH]: 'GET', '/events': 'GET, OPTIONS' };
 
 export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
   for (const [path, page] of options.pages) app.get(path, (res, req) => sendPage(res, req, page));
@@ -43,6 +46,7 @@ export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
       res,
       query: new URLSearchParams(req.getQuery() ?? ''),
       accept: req.getHeader('accept'),
+      head: method === 'HEAD',
       origin: allowed ? given : undefined,
       aborted: false,
     };
@@ -75,6 +79,9 @@ export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
         if (allowed) writeHeaders(res, [...corsHeaders(given), ...preflightHeaders(allow)]);
         res.endWithoutBody();
       });
+    } else if (path === WEB_SOCKET_PATH && method === 'GET') {
+      const error = 'Only a WebSocket can be opened here, and this request did not ask for one';
+      send(exchange, refusal({ code: 'bad_request', error }), options);
     } else if (allow !== undefined) {
       const error = `${method} is not allowed here; ${path} answers ${allow}`;
       send(exchange, refusal({ code: 'method_not_allowed', error }), options, [['Allow', allow]]);
@@ -107,14 +114,16 @@ function send(
 ): void {
   if (status >= 400) tally.errors++;
   if (exchange.aborted) return;
-  const { res, origin } = exchange;
+  const { res, origin, head } = exchange;
   res.cork(() => {
     res.writeStatus(statusLine(status));
     res.writeHeader('Content-Type', type);
     res.writeHeader('Cache-Control', 'no-store');
     writeHeaders(res, corsHeaders(origin));
     writeHeaders(res, headers);
-    res.end(body);
+    if (head)
+      res.endWithoutBody(); // without the length: told one, this uWS waits for the body and answers nothing more
+    else res.end(body);
   });
 }
 

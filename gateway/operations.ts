@@ -63,13 +63,12 @@ export class Operations {
         const page = await this.#broker.readTail(channel, limit, before);
         return historyFields(channel, page, true, this.#limits.maxReplyBytes);
       }
-      const page = await this.#broker.readAfter(channel, after, limit);
-      return historyFields(
-        channel,
-        before === undefined ? page : upTo(page, before),
-        false,
-        this.#limits.maxReplyBytes,
-      );
+      if (before === undefined) {
+        const page = await this.#broker.readAfter(channel, after, limit);
+        return historyFields(channel, page, false, this.#limits.maxReplyBytes);
+      }
+      const page = await this.#broker.readAfter(channel, after, limit + 1);
+      return historyFields(channel, upTo(page, before, limit), false, this.#limits.maxReplyBytes);
     });
   }
 
@@ -90,8 +89,12 @@ export const UNAVAILABLE: Refusal = {
     'The event store cannot be reached now; try again shortly, and give a publish a "key" so that it is not stored twice',
 };
 
-/** The part of a page that lies before `end`. What lies beyond it was not asked for, so it is not missing. */
-function upTo(page: Page, end: Position): Page {
+/**
+ * The part of a page that lies before `end`, of at most `limit` events; the page was read with one more, which tells whether the limit or the
+ * end came first. What lies beyond the end was not asked for, so it is not missing.
+ */
+function upTo(page: Page, end: Position, limit: number): Page {
   const beyond = page.events.findIndex(({ id }) => comparePositions(id, end) >= 0);
-  return beyond < 0 ? page : { ...page, events: page.events.slice(0, beyond), more: false };
+  const within = beyond < 0 ? page.events : page.events.slice(0, beyond);
+  return { ...page, events: within.slice(0, limit), more: within.length > limit || (beyond < 0 && page.more) };
 }

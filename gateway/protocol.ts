@@ -67,6 +67,19 @@ const count = (field: string) => {
   return z.number(message).int(message).min(0, message).max(MAX_PAGE, message);
 };
 
+/**
+ * How deep arrays and objects of an event's data may be nested. JSON is parsed at any depth but written by recursion, so a small
+ * frame could otherwise overflow the stack of this process, of another gateway, or of a subscriber.
+ */
+const MAX_DEPTH = 100;
+
+function deeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const each of Object.values(value)) if (deeperThan(each, levels - 1)) return true;
+  return false;
+}
+
 /** What a publisher sends, over either transport. `data` is any JSON value and must be there. */
 export const publication = z.object({
   channel,
@@ -74,7 +87,10 @@ export const publication = z.object({
     .string('"event" must be a string')
     .regex(EVENT_NAME, '"event" must be 1 to 64 characters of A-Z a-z 0-9 _ . : -')
     .default(DEFAULT_EVENT),
-  data: z.unknown().refine((value) => value !== undefined, '"data" is missing: give any JSON value'),
+  data: z
+    .unknown()
+    .refine((value) => value !== undefined, '"data" is missing: give any JSON value')
+    .refine((value) => !deeperThan(value, MAX_DEPTH), `"data" may be nested ${MAX_DEPTH} deep at most`),
   key: z
     .string('"key" must be a string')
     .min(1, '"key" must not be empty')

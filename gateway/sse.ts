@@ -52,12 +52,19 @@ export function bindSse(app: TemplatedApp, options: SseOptions): void {
       refuse(res, asked, decoded.refusal, options.tally);
       return;
     }
-    if (options.connections.draining || options.connections.full) {
+    const { connections } = options;
+    if (connections.draining || connections.full) {
       turnAway(res, asked, options);
       return;
     }
     options.streams.open(decoded.request).then(
       (stream) => {
+        // Others may have taken the last places, or the drain may have begun, while this one was being opened.
+        if (!state.aborted && (connections.draining || connections.full)) {
+          stream.close();
+          turnAway(res, asked, options);
+          return;
+        }
         response = new Response(res, stream, options);
         if (state.aborted) response.closed('aborted');
         else response.start(asked);

@@ -1,0 +1,197 @@
+/** Two gateways on one Redis: to clients and publishers they are one. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
+import { until } from '../../broker/testing/until.ts';
+import { SseClient, WsClient } from './clients.ts';
+import { channelNames } from './fixtures.ts';
+import { call, post, publish } from './http-client.ts';
+import { GatewayProcess } from './processes.ts';
+import { RawSocket } from './raw-socket.ts';
+
+const name = channelNames();
+
+describe('two gateways on one Redis', () => {
+  let redis: RedisDeployment;
+  let a: GatewayProcess;
+  let b: GatewayProcess;
+  before(async () => {
+    redis = await startStandalone();
+    const env = { REDIS_URL: redis.url };
+    [a, b] = await Promise.all([
+      GatewayProcess.start({ env: { ...env, GATEWAY_ID: 'a' } }),
+      GatewayProcess.start({ env: { ...env, GATEWAY_ID: 'b' } }),
+    ]);
+    for (const { url } of [a, b])
+      await until('it is ready', async () => (await call(`${url}/stats`)).text.includes('"broker":{"ready":true}'));
+    const { url } = a;
+    await until('the gateways know each other', async () => {
+      const probe = await SseClient.open(`${b.url}/events?channel=probe`);
+      await probe.blocks.next();
+      const { text } = await call(`${url}/api/channels?prefix=probe`);
+      probe.destroy();
+      return text.includes('"probe"');
+    });
+  });
+  after(async () => {
+    await Promise.all([a.kill(), b.kill()]);
+    await redis.stop();
+  });
+
+  const subscribed = async (gateway: GatewayProcess, request: object) => {
+    const client = await WsClient.open(`${gateway.url}/ws`);
+    client.send({ type: 'subscribe', ...request });
+    const reply = await client.frames.find(({ type }) => type !== 'welcome');
+    assert.equal(reply.type, 'subscribed');
+    return { client, reply };
+  };
+
+  test('what is published on one reaches the subscribers of both, by both transports, in one order', async (t) => {
+    const channel = name();
+    const sockets = [await subscribed(a, { channel }), await subscribed(b, { channel })];
+    const streams = [
+      await SseClient.open(`${a.url}/events?channel=${channel}`),
+      await SseClient.open(`${b.url}/events?channel=${channel}`),
+    ];
+    t.after(() => {
+      for (const { client } of sockets) client.destroy();
+      for (const stream of streams) stream.destroy();
+    });
+    for (const stream of streams) await stream.blocks.next();
+    const publishes = Array.from({ length: 100 }, (_, i) => publish((i % 2 === 0 ? a : b).url, channel, i));
+    const ids = new Set(await Promise.all(publishes));
+    assert.equal(ids.size, 100);
+    const orders: string[][] = [];
+    for (const { client } of sockets) {
+      const order: string[] = [];
+      for (let i = 0; i < 100; i++) order.push(String((await client.frames.next()).id));
+      orders.push(order);
+    }
+    for (const stream of streams) {
+      const order: string[] = [];
+      for (let i = 0; i < 100; i++) order.push((await stream.blocks.next()).lastEventId);
+      orders.push(order);
+    }
+    for (const order of orders) assert.deepEqual(order, orders[0]);
+    assert.deepEqual(new Set(orders[0]), ids);
+  });
+
+  test('an acknowledged publish on one is there for whoever subscribes on the other right after', async () => {
+    const channel = name();
+    for (let i = 0; i < 20; i++) {
+      const id = await publish(a.url, channel, i);
+      const { client, reply } = await subscribed(b, { channel, tail: 1 });
+      assert.equal((await client.frames.next()).id, id);
+      client.destroy();
+      const { client: later, reply: live } = await subscribed(b, { channel });
+      assert.equal(live.position, id);
+      assert.equal(reply.recovered, true);
+      later.destroy();
+    }
+  });
+
+  test('who leaves one resumes on the other exactly, also with the other transport', async () => {
+    const channel = name();
+    const { client } = await subscribed(a, { channel });
+    const ids: string[] = [];
+    for (let i = 0; i < 3; i++) ids.push(await publish(b.url, channel, i));
+    for (const id of ids) assert.equal((await client.frames.next()).id, id);
+    client.destroy();
+    const missed: string[] = [];
+    for (let i = 0; i < 5; i++) missed.push(await publish(a.url, channel, i));
+    const { client: back, reply } = await subscribed(b, { channel, after: ids.at(-1) });
+    assert.deepEqual([reply.position, reply.recovered], [ids.at(-1), true]);
+    const stream = await SseClient.open(`${a.url}/events?channel=${channel}`, { 'last-event-id': ids.at(-1) ?? '' });
+    assert.equal((await stream.blocks.next()).lastEventId, ids.at(-1));
+    missed.push(await publish(b.url, channel, 'live'));
+    for (const id of missed) {
+      assert.equal((await back.frames.next()).id, id);
+      assert.equal((await stream.blocks.next()).lastEventId, id);
+    }
+    back.destroy();
+    stream.destroy();
+  });
+
+  test('one key stores one event, also where it comes to both at once', async () => {
+    const channel = name();
+    const publishes = Array.from({ length: 40 }, (_, i) =>
+      post(`${(i % 2 === 0 ? a : b).url}/api/publish`, { channel, data: i, key: `k${i >> 2}` }),
+    );
+    const answers = (await Promise.all(publishes)).map(({ json }) => json as { id: string; duplicate?: boolean });
+    assert.equal(answers.filter(({ duplicate }) => duplicate !== true).length, 10);
+    for (let key = 0; key < 10; key++)
+      assert.equal(new Set(answers.slice(4 * key, 4 * key + 4).map(({ id }) => id)).size, 1);
+    const { events } = (await call(`${a.url}/api/history?channel=${channel}`)).json as { events: unknown[] };
+    assert.equal(events.length, 10);
+  });
+
+  test('the list of channels counts the subscribers of both', async () => {
+    const channel = `counted:${name()}`;
+    const clients = [
+      (await subscribed(a, { channel })).client,
+      (await subscribed(b, { channel })).client,
+      (await subscribed(b, { channel })).client,
+    ];
+    const stream = await SseClient.open(`${a.url}/events?channel=${channel},counted:only-a`);
+    await stream.blocks.next();
+    for (const { url } of [a, b]) {
+      const { json } = await call(`${url}/api/channels?prefix=counted:`);
+      assert.deepEqual(json, {
+        channels: [
+          { channel, subscribers: 4 },
+          { channel: 'counted:only-a', subscribers: 1 },
+        ],
+        complete: true,
+      });
+    }
+    stream.destroy();
+    for (const client of clients) client.destroy();
+    await until('nobody is counted any more', async () => {
+      const { channels } = (await call(`${b.url}/api/channels?prefix=counted:`)).json as { channels: unknown[] };
+      return channels.length === 0;
+    });
+  });
+
+  test('both say the same of a history', async () => {
+    const channel = name();
+    for (let i = 0; i < 5; i++) await publish((i % 2 === 0 ? a : b).url, channel, { i });
+    for (const query of ['', '&limit=2', '&after=0-0&limit=3']) {
+      const [one, two] = await Promise.all(
+        [a, b].map(({ url }) => call(`${url}/api/history?channel=${channel}${query}`)),
+      );
+      assert.equal(one?.text, two?.text);
+    }
+  });
+
+  test('pipelined requests are answered in order, or the connection ends: never out of order', async () => {
+    const socket = await RawSocket.open(a.url);
+    const body = JSON.stringify({ channel: name(), data: 1 });
+    socket.write(
+      `POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n`,
+    );
+    await until('both are answered, or it has ended', () => socket.ended || socket.received.includes('"ok"'));
+    assert.match(socket.received, /^(HTTP\/1\.1 200 [\s\S]*"id"[\s\S]*"ok"[\s\S]*)?$/);
+    socket.destroy();
+    assert.equal((await call(`${a.url}/healthz`)).status, 200);
+  });
+
+  // Last, for its lease outlives it: until that ends a list of channels counts it as missing.
+  test('who was connected to one that is killed resumes on the other', async () => {
+    const channel = name();
+    const doomed = await GatewayProcess.start({ env: { REDIS_URL: redis.url } });
+    try {
+      await until('it is ready', async () => (await call(`${doomed.url}/stats`)).text.includes('{"ready":true}'));
+      const { client } = await subscribed(doomed, { channel });
+      const first = await publish(b.url, channel, 'first');
+      assert.equal((await client.frames.next()).id, first);
+      await doomed.kill();
+      assert.equal((await client.closed).code, 1006);
+      const second = await publish(b.url, channel, 'second');
+      const { client: back } = await subscribed(b, { channel, after: first });
+      assert.equal((await back.frames.next()).id, second);
+      back.destroy();
+    } finally {
+      await doomed.kill();
+    }
+  });
+});
