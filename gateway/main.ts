@@ -3,7 +3,7 @@
  * place that knows all of them.
  */
 
-import { App, us_listen_socket_close, us_socket_local_port } from 'uWebSockets.js';
+import { App, LIBUS_LISTEN_EXCLUSIVE_PORT, us_listen_socket_close, us_socket_local_port } from 'uWebSockets.js';
 import { nanoid } from 'nanoid';
 import { type Broker, type BrokerStatus, BrokerUnavailable, type Event, type RetentionOf } from '../broker/broker.ts';
 import { MemoryBroker, MemoryStore } from '../broker/memory.ts';
@@ -116,7 +116,7 @@ function start(config: Config): void {
   ];
   void broker.connect().then(() => whileAvailable(fleet.renew()));
 
-  app.listen(config.host, config.port, (socket) => {
+  app.listen(config.host, config.port, LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
     if (socket === false) {
       fail([`Cannot listen on ${config.host}:${config.port}: the port is taken, or the address is not this machine's`]);
     } else {

@@ -3,7 +3,7 @@
  * Owns the bytes of an event's WebSocket frame and of its SSE block; knows no sockets.
  */
 import { type Event, isPosition, ORIGIN, type Position } from '../broker/broker.ts';
-import { DEFAULT_EVENT } from './protocol.ts';
+import { DEFAULT_EVENT, GAP_EVENT } from './protocol.ts';
 
 const CLOSING_BRACE = Buffer.from('}');
 const BLOCK_END = Buffer.from('\n\n');
@@ -77,7 +77,7 @@ export class Gap {
 
   blockAt(cursor: string): Buffer {
     const data = JSON.stringify({ channel: this.channel, after: this.after, id: this.id });
-    return Buffer.from(`id: ${cursor}\nevent: gap\ndata: ${data}\n\n`);
+    return Buffer.from(`id: ${cursor}\nevent: ${GAP_EVENT}\ndata: ${data}\n\n`);
   }
 }
 

@@ -9,6 +9,8 @@ import { isPosition, type Page } from '../broker/broker.ts';
 export const CHANNEL = /^[A-Za-z0-9_.:@-]{1,128}$/;
 export const EVENT_NAME = /^[A-Za-z0-9_.:-]{1,64}$/;
 export const DEFAULT_EVENT = 'message';
+/** The name of a gap in an event stream; no publisher may use it, or it could forge one. */
+export const GAP_EVENT = 'gap';
 
 /** The most events that one `history` reply, one `tail` and one batch of publishes may have. */
 export const MAX_PAGE = 1000;
@@ -86,6 +88,10 @@ export const publication = z.object({
   event: z
     .string('"event" must be a string')
     .regex(EVENT_NAME, '"event" must be 1 to 64 characters of A-Z a-z 0-9 _ . : -')
+    .refine(
+      (name) => name !== GAP_EVENT,
+      `"event" must not be "${GAP_EVENT}": that is what the gateway itself tells in a stream`,
+    )
     .default(DEFAULT_EVENT),
   data: z
     .unknown()
