@@ -3,6 +3,8 @@
  * place that knows all of them.
  */
 
+import './uws-environment.ts'; // first: it must run before uWebSockets.js is loaded
+
 import { App, LIBUS_LISTEN_EXCLUSIVE_PORT, us_listen_socket_close, us_socket_local_port } from 'uWebSockets.js';
 import { nanoid } from 'nanoid';
 import { type Broker, type BrokerStatus, BrokerUnavailable, type Event, type RetentionOf } from '../broker/broker.ts';
