@@ -168,17 +168,19 @@ export class Hub implements Listener {
 
   /** Compares each channel's last id with what this gateway has, in one read for all, and repairs those that differ. */
   async check(names: readonly string[] = [...this.#channels.keys()]): Promise<void> {
-    const watched = names.filter((name) => {
+    const watched: Channel[] = [];
+    for (const name of names) {
       const channel = this.#channels.get(name);
-      return channel !== undefined && !channel.ephemeral && channel.held === undefined;
-    });
+      // One that is being read just now learns its head by that.
+      if (channel !== undefined && !channel.ephemeral && channel.held === undefined) watched.push(channel);
+    }
     if (watched.length === 0) return;
-    const heads = await this.#broker.heads(watched);
+    const heads = await this.#broker.heads(watched.map(({ name }) => name));
     await Promise.all(
-      watched.map(async (name, index) => {
-        const channel = this.#channels.get(name);
-        const head = heads[index] ?? ORIGIN;
-        if (channel !== undefined && channel.ring.seqAfter(head) === undefined) await this.#repair(channel);
+      watched.map(async (channel, index) => {
+        // It may have been left meanwhile, and even be joined anew: then this answer is not about the new one.
+        if (this.#channels.get(channel.name) !== channel) return;
+        if (channel.ring.seqAfter(heads[index] ?? ORIGIN) === undefined) await this.#repair(channel);
       }),
     );
   }

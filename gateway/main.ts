@@ -122,7 +122,6 @@ function start(config: Config): void {
     if (socket === false) {
       fail([`Cannot listen on ${config.host}:${config.port}: the port is taken, or the address is not this machine's`]);
     } else {
-      announce(config, us_socket_local_port(socket));
       const stop = stopper({
         config,
         log,
@@ -135,6 +134,8 @@ function start(config: Config): void {
       });
       process.once('SIGTERM', stop);
       process.once('SIGINT', stop);
+      // Last: whoever reads it may at once do anything to this process.
+      announce(config, us_socket_local_port(socket));
     }
   });
 }
