@@ -472,12 +472,12 @@ export class Hub implements Listener {
   #flush(): void {
     const sinks: Sink[] = [];
     const share = this.#limits.ringBytes / Math.max(1, this.#channels.size);
-    for (const channel of this.#dirty) {
-      for (const [subscription, sink] of channel.followers) {
-        if (sink.due.length === 0) sinks.push(sink);
-        if (!sink.due.includes(subscription)) sink.due.push(subscription);
-      }
-    }
+    const notice = (sink: Sink, subscription: Subscription): void => {
+      if (sink.due.length === 0) sinks.push(sink);
+      else if (sink.due.includes(subscription)) return;
+      sink.due.push(subscription);
+    };
+    for (const { followers } of this.#dirty) followers.forEach(notice); // no pair is made for each, as iterating would
     const dirty = [...this.#dirty];
     this.#dirty.clear();
     for (const sink of sinks) sink.pump();

@@ -135,7 +135,7 @@ class Socket implements Outlet, Connection {
   }
 
   send(frames: readonly (string | Buffer)[]): boolean {
-    const [first] = frames;
+    const first = frames[0];
     if (frames.length === 1 && first !== undefined) {
       if (this.#ws.send(first, false) === SENT) return true;
     } else {
