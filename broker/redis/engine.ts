@@ -161,7 +161,22 @@ export class RedisBroker implements Broker {
     this.#updateStatus();
   }
 
-  readonly #send: Send = (command, args) => this.#commands.callBuffer(command, [...args]);
+  readonly #send: Send = (command, args) => {
+    this.#gather();
+    return this.#commands.callBuffer(command, [...args]);
+  };
+
+  /**
+   * Lets what is sent in one go leave in one write: Redis then runs it in one go, and its events reach every gateway together. (A
+   * cluster's commands go to several nodes, each by its own connection.)
+   */
+  #gather(): void {
+    if (this.#commands instanceof Cluster) return;
+    const { stream } = this.#commands;
+    if (stream === undefined || stream.writableCorked > 0) return;
+    stream.cork();
+    process.nextTick(() => stream.uncork());
+  }
 
   #watch(): void {
     const commands = this.#commands;
