@@ -11,7 +11,7 @@ export interface ChannelsFile {
   remove(): void;
 }
 
-/** Namespaces: `small` keeps three events, `brief` keeps them for a second, `none` keeps nothing. */
+/** Namespaces: `small` keeps three events, `brief` keeps them for a second, `none` keeps nothing, `bulk` keeps everything. */
 export function writeChannelsFile(): ChannelsFile {
   const folder = mkdtempSync(join(tmpdir(), 'passerelle-'));
   const path = join(folder, 'channels.json');
@@ -19,6 +19,7 @@ export function writeChannelsFile(): ChannelsFile {
     small: { history: { size: SMALL_SIZE } },
     brief: { history: { size: 100, retention: '1s' } },
     none: { history: { size: 0 } },
+    bulk: { history: { size: 100_000 } },
   };
   writeFileSync(path, JSON.stringify({ namespaces }));
   return { path, remove: () => rmSync(folder, { recursive: true, force: true }) };
