@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Broker, type Event, ORIGIN, type Page, type Position } from '../broker/broker.ts';
-import { Hub, type Sink, type Start } from './hub.ts';
+import type { Sink, Start } from './channel.ts';
+import { Hub } from './hub.ts';
 import { Gap, type OutgoingEvent } from './outgoing.ts';
 import type { Subscription } from './subscription.ts';
 

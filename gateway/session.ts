@@ -3,7 +3,8 @@
  * uWS type.
  */
 import { BrokerUnavailable, ORIGIN } from '../broker/broker.ts';
-import type { Hub, Sink, Start } from './hub.ts';
+import type { Sink, Start } from './channel.ts';
+import type { Hub } from './hub.ts';
 import { type Operations, type Outcome, UNAVAILABLE } from './operations.ts';
 import { BATCH_BYTES, Gap, type Outgoing } from './outgoing.ts';
 import { type Command, decodeCommand, errorFrame, frame, type Ref, type Refusal } from './protocol.ts';

@@ -1,5 +1,5 @@
 /** Reads what a request for an event stream asks for, from its query and its `Last-Event-ID`. Pure. */
-import type { Start } from './hub.ts';
+import type { Start } from './channel.ts';
 import { decodeCursor } from './outgoing.ts';
 import { CHANNEL, MAX_PAGE, type Refusal } from './protocol.ts';
 import type { StreamRequest } from './stream.ts';

@@ -4,7 +4,8 @@
  * up. Speaks to the socket through a `StreamOutlet`; knows no uWS type.
  */
 import { ORIGIN } from '../broker/broker.ts';
-import type { Hub, Sink, Start } from './hub.ts';
+import type { Sink, Start } from './channel.ts';
+import type { Hub } from './hub.ts';
 import { BATCH_BYTES, encodeCursor, Gap } from './outgoing.ts';
 import { Subscription } from './subscription.ts';
 import type { Tally } from './tally.ts';
