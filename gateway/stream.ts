@@ -3,12 +3,9 @@
  * so that their cursor and their blocks are made once for all; a stream that replays or lags reads for itself until it has caught
  * up. Speaks to the socket through a `StreamOutlet`; knows no uWS type.
  */
-import { ORIGIN } from '../broker/broker.ts';
-import type { Sink, Start } from './channel.ts';
-import type { Hub } from './hub.ts';
-import { BATCH_BYTES, encodeCursor, Gap } from './outgoing.ts';
-import { Subscription } from './subscription.ts';
-import type { Tally } from './tally.ts';
+import type { Start } from './channel.ts';
+import { Reader, type ReaderParts, type Writer } from './stream-reader.ts';
+import type { Subscription } from './subscription.ts';
 
 /** The socket, as a stream sees it. Neither call may be made after the stream was closed. */
 export interface StreamOutlet {
@@ -17,9 +14,7 @@ export interface StreamOutlet {
   end(): void;
 }
 
-export interface StreamOptions {
-  readonly hub: Hub;
-  readonly tally: Tally;
+export interface StreamOptions extends ReaderParts {
   readonly keepAliveMs: number;
   /** Each stream is told a value around it. */
   readonly retryMs: number;
@@ -36,99 +31,6 @@ export interface StreamRequest {
 }
 
 const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
-
-/** Whoever writes what a reader reads: a stream, or a feed for all its members. */
-interface Writer {
-  pump(): void;
-}
-
-/** The subscriptions of a stream or of a feed, read as blocks whose ids are a cursor over all of them. */
-class Reader implements Sink {
-  readonly due: Subscription[] = [];
-  readonly subscriptions: readonly Subscription[];
-  readonly #envelope: boolean;
-  readonly #options: StreamOptions;
-  writer: Writer;
-
-  constructor(subscriptions: readonly Subscription[], envelope: boolean, options: StreamOptions, writer: Writer) {
-    this.subscriptions = subscriptions;
-    this.#envelope = envelope;
-    this.#options = options;
-    this.writer = writer;
-  }
-
-  /** From now on the writer is told when there is something to read; what there is already is due at once. */
-  attach(): void {
-    for (const subscription of this.subscriptions) this.#options.hub.attach(subscription, this);
-    this.due.push(...this.subscriptions);
-  }
-
-  detach(): void {
-    for (const subscription of this.subscriptions) this.#options.hub.detach(subscription);
-  }
-
-  /** A reader for another writer that stands at the same place. */
-  fork(writer: Writer): Reader {
-    const subscriptions = this.subscriptions.map(({ ring, position }) => new Subscription(ring, position));
-    return new Reader(subscriptions, this.#envelope, this.#options, writer);
-  }
-
-  pump(): void {
-    this.writer.pump();
-  }
-
-  get cursor(): string {
-    return encodeCursor(this.subscriptions.map(({ position }) => position || ORIGIN));
-  }
-
-  /** Whether everything there is was read. */
-  get current(): boolean {
-    return this.due.length === 0 && this.subscriptions.every(({ current }) => current);
-  }
-
-  /** Gives back what history it holds; it will be read again. */
-  release(): void {
-    for (const subscription of this.due) subscription.release();
-  }
-
-  /** The next blocks, up to one write's worth, to be sent to `audience` streams; undefined where nothing is at hand. */
-  read(audience: number): Buffer | undefined {
-    const blocks: Buffer[] = [];
-    let bytes = 0;
-    let subscription = this.due.at(-1);
-    while (subscription !== undefined && bytes < BATCH_BYTES) {
-      const before = blocks.length;
-      this.#takeInto(blocks, subscription, audience);
-      for (const block of blocks.slice(before)) bytes += block.length;
-      if (blocks.length > before) continue;
-      this.due.pop();
-      if (subscription.owed) this.#options.hub.fetch(subscription);
-      subscription = this.due.at(-1);
-    }
-    this.#options.tally.deliveredBytes += bytes * audience;
-    return blocks.length > 1 ? Buffer.concat(blocks, bytes) : blocks[0];
-  }
-
-  /** Adds the blocks of what is next; none where nothing is at hand. */
-  #takeInto(blocks: Buffer[], subscription: Subscription, audience: number): void {
-    const { tally } = this.#options;
-    const alone = this.subscriptions.length === 1 && !this.#envelope;
-    const positions = this.subscriptions.map(({ position }) => position || ORIGIN);
-    const index = this.subscriptions.indexOf(subscription);
-    const item = subscription.take();
-    if (item === undefined) return;
-    if (item instanceof Gap) {
-      tally.gaps += audience;
-      blocks.push(item.blockAt(this.cursor));
-      return;
-    }
-    tally.delivered += item.events.length * audience;
-    for (const event of item.events) {
-      positions[index] = event.id || ORIGIN;
-      blocks.push(alone ? event.block : event.blockAt(encodeCursor(positions), this.#envelope));
-    }
-  }
-}
 
 /** Streams of the same channels, in the same order and form, that all have everything up to the feed's cursor. */
 class Feed implements Writer {
