@@ -28,11 +28,13 @@ import type { Environment } from './setting.ts';
 import { bindSse } from './sse.ts';
 import { Streams } from './stream.ts';
 import { Tally } from './tally.ts';
-import { every } from './timer.ts';
+import { every, rarely } from './timer.ts';
 import { helpText, packageVersion, parseArguments } from './usage.ts';
 import { bindWebSocket } from './ws.ts';
 
 const SECOND = 1_000;
+/** How often it is logged that requests fail because of Redis: of a storm of them one line says enough. */
+const COMPLAINT_MS = 5_000;
 /** What the fleet says is for the moment; nothing of it is kept. */
 const FLEET_RETENTION = { size: 0, retentionMs: 0 };
 
@@ -80,7 +82,10 @@ function start(config: Config): void {
   });
 
   const limits = { maxMessageBytes: config.maxMessageBytes, maxReplyBytes: config.maxBodyBytes };
-  const operations = new Operations(broker, retention, limits, tally);
+  const complaint = rarely(COMPLAINT_MS, (err: BrokerUnavailable) =>
+    log.warn({ err }, 'requests are answered "unavailable"'),
+  );
+  const operations = new Operations(broker, retention, limits, tally, complaint);
   const health = new Health(broker, connections, config.readyGraceSeconds * SECOND, now);
   const metrics = new Metrics({ tally, hub, broker, gatewayId: config.gatewayId, now });
   const streams = new Streams({
@@ -158,6 +163,10 @@ function openBroker(config: Config, retention: RetentionOf, log: Logger): Broker
 
 function announce(config: Config, port: number): void {
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+  const loopback = ['127.0.0.1', '::1', 'localhost'].includes(config.host);
+  const reach = loopback
+    ? 'this machine only; HOST=0.0.0.0 opens it to the network'
+    : 'the network, with no authentication';
   const engine =
     config.redisUrl === undefined ? 'embedded: kept in this process only' : `Redis, prefix ${config.redisPrefix}`;
   print(`
@@ -166,6 +175,7 @@ Passerelle is listening on http://${host}:${port}
   WebSocket   ws://${host}:${port}/ws
   events      http://${host}:${port}/events?channel=NAME
   engine      ${engine}
+  reach       ${reach}
 `);
 }
 

@@ -29,12 +29,21 @@ export class Operations {
   readonly #retentionOf: RetentionOf;
   readonly #limits: OperationLimits;
   readonly #tally: Tally;
+  readonly #onUnavailable: (error: BrokerUnavailable) => void;
 
-  constructor(broker: Broker, retentionOf: RetentionOf, limits: OperationLimits, tally: Tally) {
+  /** `onUnavailable` hears of every call that fails because of the broker, as the client is not told why. */
+  constructor(
+    broker: Broker,
+    retentionOf: RetentionOf,
+    limits: OperationLimits,
+    tally: Tally,
+    onUnavailable: (error: BrokerUnavailable) => void,
+  ) {
     this.#broker = broker;
     this.#retentionOf = retentionOf;
     this.#limits = limits;
     this.#tally = tally;
+    this.#onUnavailable = onUnavailable;
   }
 
   /** Stores and sends one event. The id is left out on an ephemeral channel, which has none. */
@@ -77,6 +86,7 @@ export class Operations {
       return { ok: true, fields: await task() };
     } catch (error) {
       if (!(error instanceof BrokerUnavailable)) throw error;
+      this.#onUnavailable(error);
       return { ok: false, refusal: UNAVAILABLE };
     }
   }

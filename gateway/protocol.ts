@@ -40,6 +40,7 @@ export function statusLine(status: number): string {
 
 /** WebSocket close codes, by what they mean. */
 export const CLOSE = {
+  internal: 1011,
   goingAway: 1012,
   tooLarge: 1009,
   serverFull: 1013,

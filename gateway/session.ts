@@ -17,6 +17,8 @@ export interface Outlet {
   send(frames: readonly (string | Buffer)[]): boolean;
   /** Writes one binary frame. */
   sendBinary(bytes: ArrayBuffer): void;
+  /** Ends the connection because of a fault of the gateway's own, which is logged. */
+  fail(fault: unknown): void;
 }
 
 /** What all sessions of a gateway share. */
@@ -164,10 +166,10 @@ export class Session implements Sink {
         this.#unsubscribe(command);
         return;
       case 'publish':
-        void this.#answer('published', this.#context.operations.publish(command), command.ref);
+        this.#answer('published', this.#context.operations.publish(command), command.ref);
         return;
       case 'history':
-        void this.#answer('history', this.#context.operations.history(command), command.ref);
+        this.#answer('history', this.#context.operations.history(command), command.ref);
         return;
       case 'presence':
         this.#refuse({ code: 'bad_request', error: 'This gateway does not track presence' }, command.ref);
@@ -215,8 +217,8 @@ export class Session implements Sink {
       this.pump();
     } catch (error) {
       this.#slots.delete(channel);
-      if (!(error instanceof BrokerUnavailable)) throw error;
-      this.#refuse(UNAVAILABLE, ref);
+      if (error instanceof BrokerUnavailable) this.#refuse(UNAVAILABLE, ref);
+      else this.#fail(error);
     }
   }
 
@@ -242,11 +244,17 @@ export class Session implements Sink {
     this.#send(frame('unsubscribed', { channel }, ref));
   }
 
-  async #answer(type: string, asked: Promise<Outcome>, ref: Ref | undefined): Promise<void> {
-    const outcome = await asked;
-    if (this.#closed) return;
-    if (outcome.ok) this.#send(frame(type, outcome.fields, ref));
-    else this.#refuse(outcome.refusal, ref);
+  #answer(type: string, asked: Promise<Outcome>, ref: Ref | undefined): void {
+    asked
+      .then((outcome) => {
+        if (outcome.ok) this.#send(frame(type, outcome.fields, ref));
+        else this.#refuse(outcome.refusal, ref);
+      })
+      .catch((fault: unknown) => this.#fail(fault));
+  }
+
+  #fail(fault: unknown): void {
+    if (!this.#closed) this.#outlet.fail(fault);
   }
 
   #echo(text: string, type: string | undefined): void {

@@ -70,7 +70,9 @@ export function bindSse(app: TemplatedApp, options: SseOptions): void {
         else response.start(asked);
       },
       (error: unknown) => {
-        if (!(error instanceof BrokerUnavailable)) throw error;
+        if (!(error instanceof BrokerUnavailable)) {
+          options.log.error({ err: error }, 'a stream failed through a fault of the gateway');
+        }
         if (!state.aborted) turnAway(res, asked, options);
       },
     );

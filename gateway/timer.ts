@@ -1,3 +1,5 @@
+/** Tasks by time: again and again, or at most so often. */
+
 /** Runs the task again and again, `intervalMs` after the last run has ended. Never two at once. */
 export function every(intervalMs: number, task: () => void | Promise<void>): { stop(): void } {
   let stopped = false;
@@ -13,5 +15,16 @@ export function every(intervalMs: number, task: () => void | Promise<void>): { s
       stopped = true;
       clearTimeout(timer);
     },
+  };
+}
+
+/** Calls the task at most once in so many milliseconds; what comes in between is passed over. */
+export function rarely<T>(intervalMs: number, task: (given: T) => void): (given: T) => void {
+  let last = -intervalMs;
+  return (given) => {
+    const now = performance.now();
+    if (now - last < intervalMs) return;
+    last = now;
+    task(given);
   };
 }

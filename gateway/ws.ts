@@ -78,9 +78,13 @@ export function bindWebSocket(app: TemplatedApp, options: WebSocketOptions): voi
     message(ws, message, isBinary) {
       const socket = ws.getUserData().socket;
       if (socket === undefined) return;
-      if (message.byteLength > maxMessageBytes) socket.refuseLarge(message.byteLength);
-      else if (isBinary) socket.session.binary(message);
-      else socket.session.text(Buffer.from(message).toString());
+      try {
+        if (message.byteLength > maxMessageBytes) socket.refuseLarge(message.byteLength);
+        else if (isBinary) socket.session.binary(message);
+        else socket.session.text(Buffer.from(message).toString());
+      } catch (fault) {
+        socket.fail(fault); // what one client sent must not end the gateway for all
+      }
     },
 
     drain(ws) {
@@ -162,6 +166,14 @@ class Socket implements Outlet, Connection {
     this.#options.context.tally.errors++;
     this.#ws.send(errorFrame({ code: 'too_large', error }), false);
     this.#end(CLOSE.tooLarge, 'Frame too large');
+  }
+
+  fail(fault: unknown): void {
+    this.#options.log.error(
+      { err: fault, connection: this.session.id },
+      'a connection failed through a fault of the gateway',
+    );
+    if (this.#open) this.#end(CLOSE.internal, 'Internal error');
   }
 
   closeSlow(): void {
