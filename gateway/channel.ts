@@ -2,7 +2,15 @@
  * One channel that somebody on this gateway listens to: joins it in the broker, and keeps its ring true by live events and, after a
  * hole or a fork, by the history. Says where a subscription begins, and who follows it; when those are woken is the hub's.
  */
-import { type Broker, type Event, ORIGIN, type Page, type Position, type Retention } from '../broker/broker.ts';
+import {
+  type Broker,
+  BrokerUnavailable,
+  type Event,
+  ORIGIN,
+  type Page,
+  type Position,
+  type Retention,
+} from '../broker/broker.ts';
 import { type History, ignoreUnavailable, type Replayable } from './history.ts';
 import { Ring } from './ring.ts';
 import { Subscription } from './subscription.ts';
@@ -98,7 +106,7 @@ export class Channel {
     const { position } = subscription;
     await this.#fill();
     if (!subscription.owed) return;
-    const replay = await this.#upToRing(await this.#parts.history.replayAfter(this.name, position));
+    const replay = await this.#upToRing(() => this.#parts.history.replayAfter(this.name, position));
     if (subscription.owed && subscription.position === position) subscription.supply(replay);
   }
 
@@ -199,7 +207,7 @@ export class Channel {
     if (this.#fresh(ring.seqAfter(after))) {
       return { subscription: new Subscription(ring, after), position: after, recovered: true };
     }
-    const replay = await this.#upToRing(await this.#parts.history.replayAfter(this.name, after));
+    const replay = await this.#upToRing(() => this.#parts.history.replayAfter(this.name, after));
     const subscription = new Subscription(ring, after);
     subscription.supply(replay);
     return { subscription, position: replay.known ? after : replay.start, recovered: replay.known };
@@ -213,7 +221,7 @@ export class Channel {
       const position = ring.positionBefore(ring.nextSeq - limit);
       return { subscription: new Subscription(ring, position), position, recovered: true };
     }
-    const replay = await this.#upToRing(await this.#parts.history.replayTail(this.name, tail));
+    const replay = await this.#upToRing(() => this.#parts.history.replayTail(this.name, tail));
     const subscription = new Subscription(ring, replay.start);
     subscription.supply(replay);
     return { subscription, position: replay.start, recovered: true };
@@ -244,18 +252,26 @@ export class Channel {
   }
 
   /**
-   * Cuts a read of the history off at the ring's head: no subscriber may get ahead of the ring, which would then give it
+   * Reads the history for a subscriber, up to the ring's head: no subscriber may get ahead of the ring, which would then give it
    * the same events again. A ring that turns out to be behind the history is brought up to date first.
    */
-  async #upToRing(replay: Replayable): Promise<Replayable> {
+  async #upToRing(read: () => Promise<Replayable>): Promise<Replayable> {
     const { ring } = this;
-    const last = replay.events.at(-1)?.id ?? replay.start;
-    const behind = last === replay.head && ring.seqAfter(last) === undefined;
-    // An unknown position may be the first sign of a fork: the ring must not bring back what the history has lost.
-    const doubtful = !replay.known && ring.head !== replay.head;
-    if (behind || doubtful) await this.repair();
-    if (replay.start === ring.head) return { ...replay, events: [], head: replay.events[0]?.id ?? replay.head };
-    const end = replay.events.findIndex(({ id }) => id === ring.head);
-    return end < 0 ? replay : { ...replay, events: replay.events.slice(0, end + 1) };
+    for (let attempt = 0; attempt < MAX_READS; attempt++) {
+      const replay = await read();
+      const last = replay.events.at(-1)?.id ?? replay.start;
+      const ahead = (): boolean => last === replay.head && ring.seqAfter(last) === undefined;
+      // An unknown position may be the first sign of a fork: the ring must not bring back what the history has lost.
+      const doubtful = !replay.known && ring.head !== replay.head;
+      if (ahead() || doubtful) await this.repair();
+      if (ahead()) continue; // the history was lost while it was being read: what was read of it is no longer true
+      if (replay.start === ring.head) return { ...replay, events: [], head: replay.events[0]?.id ?? replay.head };
+      const end = replay.events.findIndex(({ id }) => id === ring.head);
+      return end < 0 ? replay : { ...replay, events: replay.events.slice(0, end + 1) };
+    }
+    throw new BrokerUnavailable(`The history of ${this.name} does not come to rest`);
   }
 }
+
+/** Reads of one stretch of history before it is given up for now. */
+const MAX_READS = 4;

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { settingsMarkdown } from './usage.ts';
 
 const ROOT = new URL('../../', import.meta.url);
-const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'gateway/PROTOCOL.md', 'loadtest/README.md'];
+const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'gateway/PROTOCOL.md', 'loadtest/README.md', 'infra/README.md'];
 
 const read = (path: string): string => readFileSync(new URL(path, ROOT), 'utf8');
 
