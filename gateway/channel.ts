@@ -19,7 +19,7 @@ import { Subscription } from './subscription.ts';
 export interface Sink {
   /** Filled by the hub, emptied by the sink: subscriptions that may have something to take. Never holds one twice. */
   readonly due: Subscription[];
-  /** Take from those that are due, and write. Called at most once per tick, never from within a call to the hub. */
+  /** Take from those that are due, and write. Called once per tick, besides when history has come or a ring would overflow. */
   pump(): void;
 }
 

@@ -11,7 +11,7 @@ import { type Command, decodeCommand, errorFrame, frame, type Ref, type Refusal 
 import type { Subscription } from './subscription.ts';
 import type { Tally } from './tally.ts';
 
-/** The socket, as a session sees it. Neither call may be made after the session was closed. */
+/** The socket, as a session sees it. None of these may be called after the session was closed. */
 export interface Outlet {
   /** Writes text frames at once. False when the socket is full: `Session.drained` tells when it is not any more. */
   send(frames: readonly (string | Buffer)[]): boolean;

@@ -190,7 +190,7 @@ class Response implements StreamOutlet, Connection {
 
   end(): void {
     this.closed('ended');
-    this.#res.end();
+    this.#res.cork(() => this.#res.end());
   }
 
   closeSlow(): void {

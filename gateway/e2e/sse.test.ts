@@ -410,6 +410,7 @@ test('SIGTERM gives each stream a time to come back and ends it', async (t) => {
   );
   for (const stream of streams) await stream.matching(/\n\n/);
   assert.equal(await gateway.stop(), 0);
+  assert.doesNotMatch(gateway.log, /Warning/, 'the socket library has nothing to complain about');
   for (const stream of streams) {
     await until('the stream ends', () => stream.ended);
     assert.match(stream.text, /^retry: \d+\nid: 0-0\n\nretry: \d+\n\n$/);
