@@ -1,9 +1,12 @@
 /**
  * The contract between the gateway and whatever carries and keeps its events.
  *
- * A broker knows channels, events and positions; it knows nothing of gateways, sockets or HTTP.
+ * A broker knows channels, events and positions, by `presence.ts` who is in a channel, and by `vault.ts` what may be taken once; it knows
+ * nothing of sockets or HTTP.
  * `conformance.ts` holds every engine to what is promised here.
  */
+import { noticedChannel, type Presence } from './presence.ts';
+import type { Vault } from './vault.ts';
 
 /** The id of an event, or the place just after it: `<milliseconds>-<sequence>`. */
 export type Position = string;
@@ -39,6 +42,11 @@ export interface Retention {
 
 /** Which retention rules a channel. Must give the same answer on every gateway of one deployment. */
 export type RetentionOf = (channel: string) => Retention;
+
+/** The same rule, but that channels which carry notices are ephemeral. Every engine goes by this. */
+export function ephemeralNotices(retentionOf: RetentionOf): RetentionOf {
+  return (channel) => (noticedChannel(channel) === undefined ? retentionOf(channel) : { size: 0, retentionMs: 0 });
+}
 
 export interface Published {
   /** The stored event's id; `''` on an ephemeral channel. */
@@ -93,6 +101,17 @@ export type BrokerStatus =
   | { readonly ready: true }
   | { readonly ready: false; readonly sinceMs: number; readonly reason: string };
 
+export interface BrokerLoad {
+  readonly waiting: number;
+  readonly inFlight: number;
+}
+
+/** A part of the engine that may fail while the others work, and a channel that lives there. */
+export interface Shard {
+  readonly name: string;
+  readonly channel: string;
+}
+
 /**
  * Every method that returns a promise rejects with `BrokerUnavailable` when the engine cannot be reached within the
  * engine's time limit; none waits without bound, and none queues without bound.
@@ -127,14 +146,22 @@ export interface Broker {
   subscribe(channel: string): Promise<void>;
   unsubscribe(channel: string): Promise<void>;
 
-  /** Says that this gateway lives, for `leaseMs` from now. */
-  renewLease(gateway: string, leaseMs: number): Promise<void>;
-  /** Gives the lease back at once. */
-  dropLease(gateway: string): Promise<void>;
-  /** The gateways whose lease holds, in no order. */
-  gateways(): Promise<readonly string[]>;
+  /** Which gateways live, and who is in a channel. */
+  readonly presence: Presence;
+
+  /** What is kept for a short while, and given out once. */
+  readonly vault: Vault;
 
   status(): BrokerStatus;
+
+  /**
+   * The engine's shards, each with a channel whose name begins with `prefix`, by which it can be tried out. Another channel where the one
+   * before lives elsewhere now; empty while the shards are not known.
+   */
+  shards(prefix: string): readonly Shard[];
+
+  /** Calls that wait for the engine, and calls that it has not answered. */
+  load(): BrokerLoad;
 
   /** Ends every connection. Calls under way reject. */
   close(): Promise<void>;

@@ -9,6 +9,8 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import { type Broker, BrokerUnavailable, isPosition, ORIGIN, type Page, type Position } from './broker.ts';
+import { presenceConformance } from './conformance-presence.ts';
+import { everyVaultCall, vaultConformance } from './conformance-vault.ts';
 import { Run, step } from './testing/course.ts';
 import {
   assertChain,
@@ -23,8 +25,14 @@ import {
   publishMany,
   Recorder,
 } from './testing/events.ts';
-import { BRIEF_MS, type Harness, HOUR_MS, memoryHarness, TIME_LIMIT_MS } from './testing/harness.ts';
+import { BRIEF_MS, type Harness, HOUR_MS, memoryHarness, SHORT_LIMIT_MS } from './testing/harness.ts';
+import { everyCall } from './testing/presence.ts';
 import { until } from './testing/until.ts';
+
+/** Whether an event of the namespace `brief` must be there still. What was read before on a machine that stood still in between may or may not have it. */
+function isKept(id: Position): boolean {
+  return Date.now() - Number(id.split('-')[0]) < BRIEF_MS;
+}
 
 export function conformance(name: string, makeHarness: () => Promise<Harness>): void {
   describe(name, () => {
@@ -39,8 +47,8 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
     });
     after(() => harness?.stop());
 
-    const gateway = async (): Promise<{ broker: Broker; heard: Recorder }> => {
-      const broker = await harness.open();
+    const gateway = async (graceMs?: number, timeoutMs?: number): Promise<{ broker: Broker; heard: Recorder }> => {
+      const broker = await harness.open(graceMs, timeoutMs);
       opened.push(broker);
       const heard = new Recorder();
       broker.listen(heard);
@@ -172,7 +180,7 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
         const next = await broker.publish(channel, message(2));
         assertGrowing([id, next.id]);
         const page = await broker.readAfter(channel, id, 10);
-        assert.deepEqual([page.known, page.start, idsOf(page)], [true, id, [next.id]]);
+        if (isKept(next.id)) assert.deepEqual([page.known, page.start, idsOf(page)], [true, id, [next.id]]);
       });
 
       it('stores and sends also after the engine forgot its scripts', async (t) => {
@@ -281,7 +289,8 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
         const second = await broker.publish(channel, message(2));
         await delay(BRIEF_MS * 0.6);
         const third = await broker.publish(channel, message(3));
-        assert.equal((await broker.readAfter(channel, ORIGIN, 10)).known, true);
+        const { known: whole } = await broker.readAfter(channel, ORIGIN, 10);
+        if (isKept(first.id)) assert.equal(whole, true);
         await until('the first two are too old', async () => {
           const page = await broker.readAfter(channel, ORIGIN, 10);
           return page.events.length < 2;
@@ -293,7 +302,7 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
             [ORIGIN, false],
           ] as const) {
             const page = await broker.readAfter(channel, position, 10);
-            assert.deepEqual([page.known, page.start, idsOf(page)], [known, second.id, kept]);
+            if (isKept(third.id)) assert.deepEqual([page.known, page.start, idsOf(page)], [known, second.id, kept]);
           }
         };
         await check([third.id]);
@@ -525,47 +534,53 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
       });
     });
 
-    it('lists the gateways whose lease holds', async () => {
-      const { broker } = await gateway();
-      const [a, b, c] = [fresh('gw'), fresh('gw'), fresh('gw')];
-      await Promise.all([broker.renewLease(a, 60_000), broker.renewLease(b, 300), broker.renewLease(c, 60_000)]);
-      await broker.renewLease(a, 60_000);
-      const mine = async () => [...(await broker.gateways())].filter((each) => [a, b, c].includes(each)).sort();
-      assert.ok((await mine()).includes(c));
-      await until('the short lease ends', async () => !(await mine()).includes(b));
-      assert.deepEqual(await mine(), [a, c].sort());
-      await broker.dropLease(c);
-      assert.deepEqual(await mine(), [a]);
-      await broker.renewLease(b, 60_000);
-      assert.deepEqual(await mine(), [a, b].sort());
+    describe('shards', () => {
+      it('names a channel on each, by which it can be tried out', async () => {
+        const { broker, heard } = await gateway();
+        const prefix = fresh('none');
+        const shards = broker.shards(prefix);
+        assert.ok(shards.length > 0);
+        assert.equal(new Set(shards.map(({ name }) => name)).size, shards.length);
+        assert.deepEqual(broker.shards(prefix), shards, 'as long as nothing moves they are the same');
+        for (const { channel } of shards) {
+          assert.ok(channel.startsWith(prefix));
+          await broker.subscribe(channel);
+          await broker.publish(channel, message(channel));
+        }
+        await until('all come back', () => shards.every(({ channel }) => heard.of(channel).length === 1));
+      });
     });
+
+    presenceConformance(() => harness, gateway);
+    vaultConformance(() => harness, gateway);
 
     describe('when the engine cannot be used', () => {
       it('rejects every call within the time limit, says so, and recovers', async (t) => {
         if (harness.freeze === undefined) return t.skip('this engine cannot be cut off');
-        const { broker, heard } = await gateway();
+        const { broker, heard } = await gateway(undefined, SHORT_LIMIT_MS);
         const channel = fresh('plain');
         await broker.subscribe(channel);
         await broker.publish(channel, message(1));
         assert.deepEqual(broker.status(), { ready: true });
         const thaw = await harness.freeze();
         try {
-          const began = performance.now();
+          // Should this process be held up, the timers for the time limit still come before this one.
+          const tooLate = delay(SHORT_LIMIT_MS + 500, undefined, { ref: false });
           const calls = [
             broker.publish(channel, message(2)),
             broker.readAfter(channel, ORIGIN, 1),
             broker.readTail(channel, 1),
             broker.heads([channel]),
             broker.subscribe(fresh('plain')),
-            broker.renewLease('gw', 1_000),
-            broker.dropLease('gw'),
-            broker.gateways(),
+            ...everyCall(broker.presence),
+            ...everyVaultCall(broker.vault),
           ];
-          for (const result of await Promise.allSettled(calls)) {
+          const results = await Promise.race([Promise.allSettled(calls), tooLate]);
+          assert.ok(results !== undefined, 'within the time limit');
+          for (const result of results) {
             assert.equal(result.status, 'rejected');
             assert.ok(result.reason instanceof BrokerUnavailable, String(result.reason));
           }
-          assert.ok(performance.now() - began < TIME_LIMIT_MS + 500, 'within the time limit');
           await until('the broker says so', () => !broker.status().ready);
           await assert.rejects(broker.publish(channel, message(3)), BrokerUnavailable);
         } finally {
@@ -584,6 +599,8 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
         await assert.rejects(broker.publish(fresh('plain'), message(1)), BrokerUnavailable);
         await assert.rejects(broker.subscribe(fresh('plain')), BrokerUnavailable);
         await assert.rejects(broker.connect(), BrokerUnavailable);
+        for (const call of [...everyCall(broker.presence), ...everyVaultCall(broker.vault)])
+          await assert.rejects(call, BrokerUnavailable);
         await broker.close();
       });
     });

@@ -2,14 +2,17 @@
  * The embedded engine: one process, no server. It is also the executable specification of what a broker keeps and
  * answers, written for reading first.
  *
- * Owns the events, last ids, keys and leases of one process. Must not know who listens, nor anything of Redis.
+ * Owns the events, last ids and keys of one process; leases and members are in `memory-presence.ts`, and what may be taken once in
+ * `memory-vault.ts`. Must not know who listens, nor anything of Redis.
  */
 import {
   type Broker,
+  type BrokerLoad,
   type BrokerStatus,
   BrokerUnavailable,
   comparePositions,
   type Event,
+  ephemeralNotices,
   HEAD_EXTRA_LIFETIME_MS,
   KEY_LIFETIME_MS,
   type Listener,
@@ -20,7 +23,12 @@ import {
   type Published,
   type Retention,
   type RetentionOf,
+  type Shard,
 } from './broker.ts';
+import { MemoryPresence, PresenceStore } from './memory-presence.ts';
+import { MemoryVault, VaultStore } from './memory-vault.ts';
+import { GRACE_MS, type Presence } from './presence.ts';
+import type { Vault } from './vault.ts';
 
 export interface MemoryStoreOptions {
   readonly retentionOf: RetentionOf;
@@ -50,7 +58,8 @@ interface View {
 export class MemoryStore {
   /** Open, so that a test may lose half of a channel as Redis might. */
   readonly channels = new Map<string, ChannelState>();
-  readonly #leases = new Map<string, number>();
+  readonly presence: PresenceStore;
+  readonly vault: VaultStore;
   readonly #brokers = new Set<MemoryBroker>();
   readonly #retentionOf: RetentionOf;
   readonly #now: () => number;
@@ -58,8 +67,10 @@ export class MemoryStore {
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor(options: MemoryStoreOptions) {
-    this.#retentionOf = options.retentionOf;
+    this.#retentionOf = ephemeralNotices(options.retentionOf);
     this.#now = options.now ?? Date.now;
+    this.presence = new PresenceStore({ now: this.#now, send: (channel, notice) => this.publish(channel, notice) });
+    this.vault = new VaultStore(this.#now);
     this.#sweepIntervalMs = options.sweepIntervalMs ?? 10_000;
   }
 
@@ -126,28 +137,15 @@ export class MemoryStore {
     return state.head?.id ?? ORIGIN;
   }
 
-  renewLease(gateway: string, leaseMs: number): void {
-    this.#leases.set(gateway, this.#now() + leaseMs);
-  }
-
-  dropLease(gateway: string): void {
-    this.#leases.delete(gateway);
-  }
-
-  gateways(): string[] {
-    const now = this.#now();
-    return [...this.#leases].filter(([, expiresAtMs]) => expiresAtMs > now).map(([gateway]) => gateway);
-  }
-
-  /** Throws away what has expired: the bound on channels, keys and leases that nobody touches again. */
+  /** Throws away what has expired: the bound on channels, keys and texts in the vault that nobody touches again. */
   sweep(): void {
     const now = this.#now();
+    this.vault.sweep();
     for (const [channel, state] of this.channels) {
       this.#expire(state, now);
       if (state.stream !== undefined) trim(state.stream.events, this.#retentionOf(channel), now);
       if (isEmpty(state)) this.channels.delete(channel);
     }
-    for (const [gateway, expiresAtMs] of this.#leases) if (expiresAtMs <= now) this.#leases.delete(gateway);
   }
 
   #state(channel: string): ChannelState {
@@ -184,6 +182,8 @@ export class MemoryStore {
 
 /** One gateway's client of a `MemoryStore`. */
 export class MemoryBroker implements Broker {
+  readonly presence: Presence;
+  readonly vault: Vault;
   readonly #store: MemoryStore;
   readonly #subscriptions = new Map<string, { readonly channel: string }>();
   /** Filled within one tick of the event loop and emptied in the next. */
@@ -191,8 +191,11 @@ export class MemoryBroker implements Broker {
   #listener: Listener | undefined;
   #closedAtMs: number | undefined;
 
-  constructor(store: MemoryStore) {
+  /** `graceMs`: in place of `GRACE_MS`, for tests. */
+  constructor(store: MemoryStore, graceMs = GRACE_MS) {
     this.#store = store;
+    this.presence = new MemoryPresence(store.presence, graceMs, () => this.#assertOpen());
+    this.vault = new MemoryVault(store.vault, () => this.#assertOpen());
     store.attach(this);
   }
 
@@ -234,24 +237,17 @@ export class MemoryBroker implements Broker {
     this.#subscriptions.delete(channel);
   }
 
-  async renewLease(gateway: string, leaseMs: number): Promise<void> {
-    this.#assertOpen();
-    this.#store.renewLease(gateway, leaseMs);
-  }
-
-  async dropLease(gateway: string): Promise<void> {
-    this.#assertOpen();
-    this.#store.dropLease(gateway);
-  }
-
-  async gateways(): Promise<readonly string[]> {
-    this.#assertOpen();
-    return this.#store.gateways();
-  }
-
   status(): BrokerStatus {
     if (this.#closedAtMs === undefined) return { ready: true };
     return { ready: false, sinceMs: this.#closedAtMs, reason: 'The broker was closed.' };
+  }
+
+  shards(prefix: string): readonly Shard[] {
+    return [{ name: 'memory', channel: prefix }];
+  }
+
+  load(): BrokerLoad {
+    return { waiting: 0, inFlight: 0 }; // every call is done when it returns
   }
 
   async close(): Promise<void> {

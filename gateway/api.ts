@@ -1,22 +1,42 @@
 /** The HTTP requests that are not streams: what each path answers. Knows no uWS type. */
+
 import { z } from 'zod';
 import { BrokerUnavailable } from '../broker/broker.ts';
+import type { Caller, Rights } from './auth/rights.ts';
+import type { AuthRoute, AuthRoutes } from './auth/routes.ts';
+import { boundedList } from './bounds.ts';
+import type { Figures } from './figures.ts';
 import type { Fleet } from './fleet.ts';
-import type { Health } from './health.ts';
+import type { Headers } from './headers.ts';
 import type { Hub } from './hub.ts';
-import type { Metrics } from './metrics.ts';
-import { type Operations, type Outcome, UNAVAILABLE } from './operations.ts';
-import { badRequest, ERROR_STATUS, historyQuery, MAX_PAGE, publication, type Refusal } from './protocol.ts';
+import { type Operations, type Outcome, type Source, UNAVAILABLE } from './operations.ts';
+import {
+  badRequest,
+  CHANNEL,
+  ERROR_STATUS,
+  historyQuery,
+  MAX_PAGE,
+  presenceQuery,
+  publication,
+  type Refusal,
+} from './protocol.ts';
 
 export interface ApiRequest {
   readonly query: URLSearchParams;
   readonly accept: string;
+  /** W3C Trace Context, as it came. */
+  readonly traceparent: string;
+  /** The address of the client; empty where that does not matter. */
+  readonly address: string;
   readonly body: Buffer;
+  /** Who asks; nobody where that does not matter. */
+  readonly caller: Caller;
 }
 
 export interface ApiAnswer {
   readonly status: number;
   readonly type: string;
+  readonly headers?: Headers;
   readonly body: string;
 }
 
@@ -26,36 +46,39 @@ export type Method = 'GET' | 'POST';
 export type Routes = Readonly<Record<string, Readonly<Partial<Record<Method, Handler>>>>>;
 
 export interface ApiParts {
+  readonly authRoutes: AuthRoutes;
   readonly operations: Operations;
+  readonly rights: Rights;
   readonly fleet: Fleet;
-  readonly metrics: Metrics;
-  readonly health: Health;
+  readonly figures: Figures;
 }
 
 /** Channels that one listing has at most. */
 const MAX_LISTED = 1_000;
 
 const batch = z.object({
-  publishes: z
-    .array(z.unknown(), '"publishes" must be a list')
-    .min(1, '"publishes" must not be empty')
-    .max(MAX_PAGE, `"publishes" may have ${MAX_PAGE} entries at most`),
+  publishes: boundedList('"publishes" must be a list', {
+    min: 1,
+    max: MAX_PAGE,
+    message: `"publishes" must have 1 to ${MAX_PAGE} entries`,
+  }),
 });
 
 const audience = z.object({ channel: z.string(), subscribers: z.number() });
 
-export function apiRoutes({ operations, fleet, metrics, health }: ApiParts): Routes {
+export function apiRoutes({ authRoutes, operations, rights, fleet, figures }: ApiParts): Routes {
   return {
     '/api/publish': {
-      POST: ({ body }) => withJson(body, async (value) => answer(await publishOne(operations, 'publish', value))),
+      POST: ({ body, caller, address, traceparent }) =>
+        withJson(body, async (value) => answer(await publishOne(operations, caller, value, { address, traceparent }))),
     },
     '/api/batch': {
-      POST: ({ body }) =>
+      POST: ({ body, caller, address, traceparent }) =>
         withJson(body, async (value) => {
           const parsed = batch.safeParse(value);
           if (!parsed.success) return refusal(badRequest('batch', parsed.error));
           const outcomes = await Promise.all(
-            parsed.data.publishes.map((each) => publishOne(operations, 'publish', each)),
+            parsed.data.publishes.map((each) => publishOne(operations, caller, each, { address, traceparent })),
           );
           return json(200, {
             results: outcomes.map((outcome) => (outcome.ok ? outcome.fields : errorBody(outcome.refusal))),
@@ -63,7 +86,7 @@ export function apiRoutes({ operations, fleet, metrics, health }: ApiParts): Rou
         }),
     },
     '/api/history': {
-      GET: async ({ query }) => {
+      GET: async ({ query, caller }) => {
         const limit = query.get('limit');
         const asked = {
           ...Object.fromEntries(query),
@@ -71,31 +94,47 @@ export function apiRoutes({ operations, fleet, metrics, health }: ApiParts): Rou
         };
         const parsed = historyQuery.safeParse(asked);
         return parsed.success
-          ? answer(await operations.history(parsed.data))
+          ? answer(await operations.history(caller, parsed.data))
           : refusal(badRequest('history', parsed.error));
       },
     },
-    '/api/channels': { GET: ({ query }) => listChannels(fleet, query.get('prefix') ?? '') },
-    '/healthz': { GET: () => json(200, { status: 'ok' }) },
-    '/readyz': {
-      GET: () => {
-        const reason = health.unready();
-        return reason === undefined ? json(200, { status: 'ready' }) : json(503, { status: 'unready', reason });
+    '/api/presence': {
+      GET: async ({ query, caller }) => {
+        const parsed = presenceQuery.safeParse(Object.fromEntries(query));
+        return parsed.success
+          ? answer(await operations.presence(caller, parsed.data.channel))
+          : refusal(badRequest('presence', parsed.error));
       },
     },
-    '/stats': { GET: () => json(200, metrics.stats()) },
+    '/api/channels': {
+      GET: ({ query, caller }) => {
+        const refused = rights.refuseManaging(caller);
+        return refused === undefined ? listChannels(fleet, query.get('prefix') ?? '') : refusal(refused);
+      },
+    },
+    ...posts(authRoutes),
+    '/healthz': { GET: () => json(200, { status: 'ok' }) },
+    '/readyz': {
+      GET: async () => {
+        const readiness = await figures.readiness();
+        if (!readiness.ready) return json(503, { status: 'unready', reason: readiness.reason });
+        const { degraded } = readiness;
+        return json(200, { status: 'ready', ...(degraded.length === 0 ? {} : { degraded }) });
+      },
+    },
+    '/stats': { GET: async () => json(200, await figures.stats()) },
     '/metrics': {
       GET: async ({ accept }) =>
         accept.includes('application/json')
-          ? json(200, metrics.stats())
-          : { status: 200, type: metrics.contentType, body: await metrics.text() },
+          ? json(200, await figures.stats())
+          : { status: 200, type: figures.contentType, body: await figures.text() },
     },
   };
 
   /** The channels over all gateways, by name. */
   async function listChannels(gateways: Fleet, prefix: string): Promise<ApiAnswer> {
     try {
-      const { answers, missing } = await gateways.ask(prefix);
+      const { answers, missing } = await gateways.ask({ kind: 'channels', prefix });
       const totals = new Map<string, number>();
       for (const given of answers) {
         for (const { channel, subscribers } of z.array(audience).parse(given)) {
@@ -114,9 +153,21 @@ export function apiRoutes({ operations, fleet, metrics, health }: ApiParts): Rou
 
 /** What this gateway answers when the fleet asks for the channels that begin with `prefix`. */
 export function localChannels(hub: Hub, prefix: string): unknown {
-  const found = [...hub.audiences(prefix)];
+  const found = [...hub.audiences(prefix)].filter(({ channel }) => CHANNEL.test(channel)); // not the gateways' own
   found.sort((a, b) => (a.channel < b.channel ? -1 : 1));
   return found.slice(0, MAX_LISTED + 1); // one more, so that whoever asked sees that there are
+}
+
+/** The body may be left out. */
+function posts(routes: AuthRoutes): Routes {
+  const handlers = Object.entries(routes).map(([path, route]: [string, AuthRoute]) => {
+    const post: Handler = async ({ body, caller }) =>
+      body.length === 0
+        ? answer(await route(caller, undefined))
+        : withJson(body, async (value) => answer(await route(caller, value)));
+    return [path, { POST: post }] as const;
+  });
+  return Object.fromEntries(handlers);
 }
 
 export function json(status: number, value: unknown): ApiAnswer {
@@ -124,7 +175,9 @@ export function json(status: number, value: unknown): ApiAnswer {
 }
 
 export function refusal(refused: Refusal): ApiAnswer {
-  return json(ERROR_STATUS[refused.code], errorBody(refused));
+  const { code, againInMs } = refused;
+  const headers: Headers = againInMs === undefined ? [] : [['Retry-After', String(Math.ceil(againInMs / 1_000))]];
+  return { ...json(ERROR_STATUS[code], errorBody(refused)), headers };
 }
 
 function errorBody({ code, error }: Refusal): unknown {
@@ -135,9 +188,10 @@ function answer(outcome: Outcome): ApiAnswer {
   return outcome.ok ? json(200, outcome.fields) : refusal(outcome.refusal);
 }
 
-async function publishOne(operations: Operations, what: string, value: unknown): Promise<Outcome> {
+async function publishOne(operations: Operations, caller: Caller, value: unknown, source: Source): Promise<Outcome> {
   const parsed = publication.safeParse(value);
-  return parsed.success ? operations.publish(parsed.data) : { ok: false, refusal: badRequest(what, parsed.error) };
+  if (!parsed.success) return { ok: false, refusal: badRequest('publish', parsed.error) };
+  return operations.publish(caller, parsed.data, source);
 }
 
 async function withJson(body: Buffer, handle: (value: unknown) => Promise<ApiAnswer>): Promise<ApiAnswer> {

@@ -11,16 +11,30 @@ import {
   type Position,
   type Retention,
 } from '../broker/broker.ts';
+import { millisecondsOf } from './event-time.ts';
 import { type History, ignoreUnavailable, type Replayable } from './history.ts';
 import { Ring } from './ring.ts';
 import { Subscription } from './subscription.ts';
 
 /** One connection, or several that are served alike, as the hub sees it. */
 export interface Sink {
-  /** Filled by the hub, emptied by the sink: subscriptions that may have something to take. Never holds one twice. */
-  readonly due: Subscription[];
+  /** Subscriptions that may have something to take, in the order in which they had news: filled by `markDue`, emptied by the sink. */
+  due: readonly Subscription[];
   /** Take from those that are due, and write. Called once per tick, besides when history has come or a ring would overflow. */
   pump(): void;
+}
+
+/** What is due while nothing is: one for all, as most of very many sinks are at rest. */
+export const NOTHING_DUE: readonly Subscription[] = [];
+
+/** Has a sink take from a subscription when it is next pumped. True where nothing else was due. */
+export function markDue(sink: Sink, subscription: Subscription): boolean {
+  if (sink.due.length === 0) {
+    sink.due = [subscription];
+    return true;
+  }
+  if (!sink.due.includes(subscription)) (sink.due as Subscription[]).push(subscription); // an array of its own, made above
+  return false;
 }
 
 /** Where a subscription begins: only new events, after a position, or with the last few. */
@@ -67,6 +81,8 @@ export class Channel {
   #filled: Promise<void> | undefined;
   /** The ring's start when it held all that is kept, as long as it does. */
   #wholeFrom: Position | undefined;
+  /** The oldest event that came since the last `written`; `''` where there is none with an id. */
+  #unwritten: Position = '';
 
   /** Joins once `left`, an earlier leaving of the same channel, is done. */
   constructor(name: string, { size, retentionMs }: Retention, parts: ChannelParts, left: Promise<void> | undefined) {
@@ -89,6 +105,13 @@ export class Channel {
     if (this.#held === undefined) this.#accept(event);
     // All that is held is in the history too: beyond the bound the read that is under way is simply followed by another.
     else if (this.#held.length <= this.#parts.ringEvents) this.#held.push(event);
+  }
+
+  /** Call once those who follow have taken what there is. The oldest event of it; undefined where there is none, or it has no id. */
+  written(): Position | undefined {
+    const oldest = this.#unwritten;
+    this.#unwritten = '';
+    return oldest === '' ? undefined : oldest;
   }
 
   /** Decides where a subscription begins, reading the history where the ring does not reach. Not before `joined`. */
@@ -131,6 +154,7 @@ export class Channel {
   #accept(event: Event): void {
     switch (this.ring.accept(event)) {
       case 'next':
+        if (this.#unwritten === '') this.#unwritten = event.id;
         // A burst that fills the ring must not push out what its own subscribers have not seen.
         this.#parts.changed(this, this.ring.length >= 2 * this.#parts.ringEvents);
         return;
@@ -198,6 +222,7 @@ export class Channel {
 
   #extend(events: readonly Event[]): void {
     for (const event of events) this.ring.append(event);
+    if (this.#unwritten === '') this.#unwritten = events[0]?.id ?? '';
     this.#parts.changed(this, true);
   }
 
@@ -232,7 +257,7 @@ export class Channel {
     if (seq === undefined) return false;
     if (seq === this.ring.nextSeq) return true;
     const { id } = this.ring.at(seq);
-    return Number(id.slice(0, id.indexOf('-'))) >= this.#parts.now() - this.#retentionMs;
+    return millisecondsOf(id) >= this.#parts.now() - this.#retentionMs;
   }
 
   /** Makes the ring reach back as far as it may, by one read however many ask. */

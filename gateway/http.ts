@@ -1,40 +1,61 @@
 /** The uWebSockets.js binding of everything that is neither a WebSocket nor a stream: requests in, answers out, bodies bounded. */
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
-import { type ApiAnswer, type Method, type Routes, refusal } from './api.ts';
+import { type ApiAnswer, type Handler, type Method, type Routes, refusal } from './api.ts';
+import type { Authenticated } from './auth/authenticator.ts';
+import type { CredentialSources } from './auth/credentials.ts';
+import { ANONYMOUS } from './auth/rights.ts';
+import type { ReadAddress } from './client-address.ts';
+import { type Headers, PAGE_HEADERS } from './headers.ts';
 import type { Logger } from './log.ts';
 import { corsHeaders, type OriginCheck, preflightHeaders } from './origin.ts';
 import type { Page } from './pages.ts';
 import { statusLine } from './protocol.ts';
 import type { Tally } from './tally.ts';
+import type { Underway } from './underway.ts';
 
 export interface HttpOptions {
   readonly routes: Routes;
+  readonly authenticate: (sources: CredentialSources) => Promise<Authenticated>;
+  readonly readAddress: ReadAddress;
   /** Files of the demo pages, by path. */
   readonly pages: ReadonlyMap<string, Page>;
   readonly originAllowed: OriginCheck;
   readonly tally: Tally;
   readonly log: Logger;
   readonly maxBodyBytes: number;
+  /** What every answer has. */
+  readonly headers: Headers;
+  /** Counts the requests that are being answered. */
+  readonly underway: Underway;
+  /** Whether the gateway leaves, so that every answer is the last of its connection. */
+  readonly leaving: () => boolean;
 }
 
 /** One request under way, and what is needed of it once uWS has taken the request object back. */
 interface Exchange {
   readonly res: HttpResponse;
   readonly query: URLSearchParams;
+  /** Whether who asks must be known: below `/api/`. */
+  readonly guarded: boolean;
+  readonly authorization: string;
   readonly accept: string;
+  readonly traceparent: string;
+  /** Empty where that does not matter, as where nobody is asked who they are. */
+  readonly address: string;
   /** Whether the answer is to have no body: what a client reads as the next answer begins right after the headers. */
   readonly head: boolean;
-  /** The page's origin where it may see the answer. */
-  readonly origin: string | undefined;
+  /** What lets a page of another origin see the answer, if it may. */
+  readonly cors: Headers;
   aborted: boolean;
 }
 
-const WEB_SOCKET_PATH = '/ws';
+const GUARDED = '/api/';
 /** Paths that other bindings own, for what they do not answer themselves. */
-const ELSEWHERE: Readonly<Record<string, string>> = { [WEB_SOCKET_PATH]: 'GET', '/events': 'GET, OPTIONS' };
+const WEB_SOCKETS: ReadonlySet<string> = new Set(['/ws', '/chat', '/notifications']);
+const STREAMS: ReadonlySet<string> = new Set(['/events', '/monitoring']);
 
 export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
-  for (const [path, page] of options.pages) app.get(path, (res, req) => sendPage(res, req, page));
+  for (const [path, page] of options.pages) app.get(path, (res, req) => sendPage(res, req, page, everywhere(options)));
 
   app.any('/*', (res, req) => {
     options.tally.received++;
@@ -42,12 +63,17 @@ export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
     const path = req.getUrl();
     const given = req.getHeader('origin') || undefined;
     const allowed = options.originAllowed(given, req.getHeader('host') || undefined);
+    const guarded = path.startsWith(GUARDED);
     const exchange: Exchange = {
       res,
       query: new URLSearchParams(req.getQuery() ?? ''),
+      guarded,
+      authorization: req.getHeader('authorization'),
       accept: req.getHeader('accept'),
+      traceparent: req.getHeader('traceparent'),
+      address: guarded ? options.readAddress(res, req) : '',
       head: method === 'HEAD',
-      origin: allowed ? given : undefined,
+      cors: corsHeaders(given, allowed),
       aborted: false,
     };
     res.onAborted(() => {
@@ -63,23 +89,23 @@ export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
         'Pages of this origin may not publish; the gateway allows its own origin and those in ALLOWED_ORIGINS';
       send(exchange, refusal({ code: 'forbidden', error }), options);
     } else if (handler !== undefined) {
-      readBody(res, options.maxBodyBytes, (body) => {
+      readBody(res, hasBody(req), options.maxBodyBytes, (body) => {
         if (body === undefined) {
           const error = `The body is more than MAX_BODY_BYTES, which is ${options.maxBodyBytes}`;
-          send(exchange, refusal({ code: 'too_large', error }), options, [['Connection', 'close']]);
+          send(exchange, refusal({ code: 'too_large', error }), options, options.leaving() ? [] : [LAST_ANSWER]);
           return;
         }
-        const { query, accept } = exchange;
-        void answer(exchange, async () => handler({ query, accept, body }), options);
+        const ask = () => handle(exchange, handler, body, options);
+        void options.underway.run(() => answer(exchange, ask, options));
       });
     } else if (method === 'OPTIONS' && allow !== undefined) {
       res.cork(() => {
         res.writeStatus('204 No Content');
-        writeHeaders(res, [['Allow', allow]]);
-        if (allowed) writeHeaders(res, [...corsHeaders(given), ...preflightHeaders(allow)]);
+        writeHeaders(res, [['Allow', allow], ...everywhere(options)]);
+        if (allowed) writeHeaders(res, [...exchange.cors, ...preflightHeaders(allow)]);
         res.endWithoutBody();
       });
-    } else if (path === WEB_SOCKET_PATH && method === 'GET') {
+    } else if (WEB_SOCKETS.has(path) && method === 'GET') {
       const error = 'Only a WebSocket can be opened here, and this request did not ask for one';
       send(exchange, refusal({ code: 'bad_request', error }), options);
     } else if (allow !== undefined) {
@@ -92,7 +118,21 @@ export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
 }
 
 function allowElsewhere(path: string, pages: ReadonlyMap<string, Page>): string | undefined {
-  return pages.has(path) ? 'GET' : ELSEWHERE[path];
+  if (pages.has(path) || WEB_SOCKETS.has(path)) return 'GET';
+  return STREAMS.has(path) ? 'GET, OPTIONS' : undefined;
+}
+
+/** What is asked below `/api/` is answered by who asks. */
+async function handle(
+  { query, accept, traceparent, address, authorization, guarded }: Exchange,
+  handler: Handler,
+  body: Buffer,
+  { authenticate }: HttpOptions,
+): Promise<ApiAnswer> {
+  const request = { query, accept, traceparent, address, body };
+  if (!guarded) return handler({ ...request, caller: ANONYMOUS });
+  const authenticated = await authenticate({ authorization, query, protocols: '' });
+  return authenticated.ok ? handler({ ...request, caller: authenticated.caller }) : refusal(authenticated.refusal);
 }
 
 async function answer(exchange: Exchange, ask: () => Promise<ApiAnswer>, options: HttpOptions): Promise<void> {
@@ -104,22 +144,23 @@ async function answer(exchange: Exchange, ask: () => Promise<ApiAnswer>, options
   }
 }
 
-type Headers = readonly (readonly [name: string, value: string])[];
-
 function send(
   exchange: Exchange,
-  { status, type, body }: ApiAnswer,
-  { tally }: HttpOptions,
+  { status, type, headers: own = [], body }: ApiAnswer,
+  options: HttpOptions,
   headers: Headers = [],
 ): void {
-  if (status >= 400) tally.errors++;
+  if (status >= 400) options.tally.errors++;
   if (exchange.aborted) return;
-  const { res, origin, head } = exchange;
+  const { res, cors, head } = exchange;
   res.cork(() => {
     res.writeStatus(statusLine(status));
     res.writeHeader('Content-Type', type);
     res.writeHeader('Cache-Control', 'no-store');
-    writeHeaders(res, corsHeaders(origin));
+    if (status === 401) res.writeHeader('WWW-Authenticate', 'Bearer');
+    writeHeaders(res, everywhere(options));
+    writeHeaders(res, cors);
+    writeHeaders(res, own);
     writeHeaders(res, headers);
     if (head)
       res.endWithoutBody(); // without the length: told one, this uWS waits for the body and answers nothing more
@@ -127,12 +168,33 @@ function send(
   });
 }
 
+/** A client that reads this opens another connection for its next request, which may then lead to another gateway. */
+const LAST_ANSWER = ['Connection', 'close'] as const;
+
+function everywhere({ headers, leaving }: HttpOptions): Headers {
+  return leaving() ? [...headers, LAST_ANSWER] : headers;
+}
+
 function writeHeaders(res: HttpResponse, headers: Headers): void {
   for (const [name, value] of headers) res.writeHeader(name, value);
 }
 
+/** uWS tells nothing of a body that has no bytes where the headers came in pieces: it would be waited for in vain. */
+function hasBody(req: HttpRequest): boolean {
+  return req.getHeader('transfer-encoding') !== '' || !/^0*$/.test(req.getHeader('content-length'));
+}
+
 /** Collects the body; hands over undefined, once, as soon as it turns out too large. Never calls back where the client gives up. */
-function readBody(res: HttpResponse, maxBytes: number, done: (body: Buffer | undefined) => void): void {
+function readBody(
+  res: HttpResponse,
+  hasBody: boolean,
+  maxBytes: number,
+  done: (body: Buffer | undefined) => void,
+): void {
+  if (!hasBody) {
+    done(Buffer.alloc(0));
+    return;
+  }
   const parts: Buffer[] = [];
   let bytes = 0;
   res.onData((chunk, isLast) => {
@@ -148,7 +210,7 @@ function readBody(res: HttpResponse, maxBytes: number, done: (body: Buffer | und
   });
 }
 
-function sendPage(res: HttpResponse, req: HttpRequest, page: Page): void {
+function sendPage(res: HttpResponse, req: HttpRequest, page: Page, headers: Headers): void {
   const fresh = req.getHeader('if-none-match') === page.etag;
   res.cork(() => {
     res.writeStatus(statusLine(fresh ? 304 : 200));
@@ -156,23 +218,18 @@ function sendPage(res: HttpResponse, req: HttpRequest, page: Page): void {
       ['Content-Type', page.type],
       ['ETag', page.etag],
       ['Cache-Control', 'no-cache'],
-      ['Content-Security-Policy', CONTENT_SECURITY_POLICY],
-      ['X-Content-Type-Options', 'nosniff'],
-      ['Referrer-Policy', 'no-referrer'],
+      ...headers,
+      ...PAGE_HEADERS,
+      ...(page.anywhere ? ANYWHERE : [HERE]),
     ]);
     if (fresh) res.endWithoutBody();
     else res.end(page.body);
   });
 }
 
-/** The pages load nothing from elsewhere, run no inline script, and may be framed by nobody. */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self'",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
+/** What pages of every origin may load: it is the same for all, and says nothing of anybody. */
+const ANYWHERE = [
+  ['Access-Control-Allow-Origin', '*'],
+  ['Cross-Origin-Resource-Policy', 'cross-origin'],
+] as const;
+const HERE = ['Cross-Origin-Resource-Policy', 'same-origin'] as const;

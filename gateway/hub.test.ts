@@ -6,13 +6,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Broker, type Event, ORIGIN, type Page, type Position } from '../broker/broker.ts';
-import type { Sink, Start } from './channel.ts';
+import { markDue, NOTHING_DUE, type Sink, type Start } from './channel.ts';
 import { Hub } from './hub.ts';
-import { Gap, type OutgoingEvent } from './outgoing.ts';
+import { Gap, OutgoingEvent } from './outgoing.ts';
+import { Feeds, type Member } from './socket-feed.ts';
 import type { Subscription } from './subscription.ts';
+import { Tally } from './tally.ts';
 
 const CHANNEL = 'room';
 const SIZE = 8;
+/** About two events: some are cast to whoever is stalled before that is found out. */
+const ASK_AFTER_BYTES = 100;
 const LIMITS = { ringEvents: 4, ringBytes: 1 << 20, historyReads: 2, historyPage: 3, historyRetryMs: 1 };
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -97,9 +101,14 @@ class World {
       heads: (channels) => later(() => channels.map(() => this.head)),
       subscribe: () => later(() => undefined),
       unsubscribe: async () => undefined,
-      renewLease: async () => undefined,
-      dropLease: async () => undefined,
-      gateways: async () => [],
+      get presence(): never {
+        throw new Error('not here');
+      },
+      get vault(): never {
+        throw new Error('not here');
+      },
+      shards: () => [],
+      load: () => ({ waiting: 0, inFlight: 0 }),
       status: () => ({ ready: true }),
       close: async () => undefined,
     };
@@ -123,11 +132,14 @@ class World {
   }
 }
 
-/** A connection: takes what it can while it is not stalled, and notes it. */
-class Subscriber implements Sink {
-  readonly due: Subscription[] = [];
+/** A connection: takes what it can while it is not stalled, by itself or, where there are feeds, by one of those, and notes it. */
+class Subscriber implements Sink, Member {
+  due = NOTHING_DUE;
   readonly #world: World;
   readonly #hub: Hub;
+  readonly #feeds: Feeds | undefined;
+  /** Whether it is sent what a feed casts. */
+  #joined = false;
   subscription: Subscription | undefined;
   /** Where it stands by what it was told, as a client would know it. */
   position: Position | undefined;
@@ -143,9 +155,35 @@ class Subscriber implements Sink {
   gaps = 0;
   taken = 0;
 
-  constructor(world: World, hub: Hub) {
+  constructor(world: World, hub: Hub, feeds: Feeds | undefined) {
     this.#world = world;
     this.#hub = hub;
+    this.#feeds = feeds;
+  }
+
+  get full(): boolean {
+    return this.stalled;
+  }
+
+  join(): void {
+    this.#joined = true;
+  }
+
+  leave(): void {
+    this.#joined = false;
+  }
+
+  fallBehind(subscription: Subscription): void {
+    this.#hub.attach(subscription, this);
+    markDue(this, subscription);
+  }
+
+  /** Takes what a feed casts, also while it is stalled: the server would keep it for it. */
+  hear(frame: Buffer): void {
+    if (!this.#joined) return;
+    const { type, after, id } = JSON.parse(frame.toString());
+    const event = this.#world.all.find((each) => each.id === id);
+    this.#note(type === 'gap' ? new Gap(CHANNEL, after, id) : new OutgoingEvent(CHANNEL, event as Event));
   }
 
   async connect(start: Start): Promise<void> {
@@ -157,16 +195,16 @@ class Subscriber implements Sink {
     this.position = opened.position;
     this.subscription = opened.subscription;
     this.#hub.attach(opened.subscription, this);
-    this.due.push(opened.subscription);
+    markDue(this, opened.subscription);
     this.pump();
   }
 
   cut(): void {
     if (this.subscription === undefined) return;
-    this.#hub.detach(this.subscription);
+    if (!this.#feeds?.part(this.subscription)) this.#hub.detach(this.subscription);
     this.#hub.leave(CHANNEL);
     this.subscription = undefined;
-    this.due.length = 0;
+    this.due = NOTHING_DUE;
   }
 
   resume(): void {
@@ -176,22 +214,27 @@ class Subscriber implements Sink {
 
   stall(): void {
     this.stalled = true;
+    if (this.#joined) return; // the feed finds out
     this.subscription?.release();
-    if (this.subscription !== undefined && this.due.length === 0) this.due.push(this.subscription);
+    if (this.subscription !== undefined && this.due.length === 0) markDue(this, this.subscription);
   }
 
   pump(): void {
     const { subscription } = this;
-    if (this.stalled || subscription === undefined) return;
-    this.due.length = 0;
-    for (let item = subscription.take(); item !== undefined; item = subscription.take()) {
-      try {
-        for (const each of item instanceof Gap ? [item] : item.events) this.#judge(each);
-      } catch (fault) {
-        this.#world.faults.push(fault); // thrown here it would reach the hub, and not the judge of the run
-      }
-    }
+    if (this.stalled || this.#joined || subscription === undefined) return;
+    this.due = NOTHING_DUE;
+    for (let item = subscription.take(); item !== undefined; item = subscription.take())
+      for (const each of item instanceof Gap ? [item] : item.events) this.#note(each);
     if (subscription.owed) this.#hub.fetch(subscription);
+    else this.#feeds?.join(subscription, this);
+  }
+
+  #note(item: OutgoingEvent | Gap): void {
+    try {
+      this.#judge(item);
+    } catch (fault) {
+      this.#world.faults.push(fault); // thrown here it would reach the hub, and not the judge of the run
+    }
   }
 
   #judge(item: OutgoingEvent | Gap): void {
@@ -374,7 +417,12 @@ async function play(steps: readonly Step[], lateAnswers: boolean): Promise<{ tak
     LIMITS,
     () => 0,
   );
-  const subscribers = [0, 1, 2].map(() => new Subscriber(world, hub));
+  const feeds: Feeds = new Feeds({ hub, tally: new Tally(), cast, askAfterBytes: ASK_AFTER_BYTES });
+  const subscribers = [undefined, feeds, feeds].map((each) => new Subscriber(world, hub, each));
+  function cast(topic: string, frames: readonly Buffer[]): void {
+    assert.equal(topic, CHANNEL);
+    for (const frame of frames) for (const subscriber of subscribers) subscriber.hear(frame);
+  }
   const connecting = new Map<Subscriber, Promise<void>>();
 
   for (const step of steps) {

@@ -2,8 +2,8 @@
  * The channels that somebody on this gateway listens to: opens and leaves them, hands them their events, checks their positions, and wakes those
  * that have something to send once per tick. Knows no sockets and no transport: a subscriber is a `Sink` that pulls.
  */
-import { type Broker, type Event, type Listener, ORIGIN, type RetentionOf } from '../broker/broker.ts';
-import { Channel, type ChannelParts, type Opened, type Sink, type Start } from './channel.ts';
+import { type Broker, type Event, type Listener, ORIGIN, type Position, type RetentionOf } from '../broker/broker.ts';
+import { Channel, type ChannelParts, markDue, type Opened, type Sink, type Start } from './channel.ts';
 import { History, ignoreUnavailable } from './history.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -19,6 +19,9 @@ export interface HubLimits {
   /** About how long after a failed read of history the next one is tried. */
   readonly historyRetryMs: number;
 }
+
+/** Told the oldest event of what was written, when that was (epoch milliseconds), and for how many subscriptions or shared feeds. */
+export type OnWritten = (channel: string, oldest: Position, writtenMs: number, followers: number) => void;
 
 export interface HubCounts {
   channels: number;
@@ -43,8 +46,19 @@ export class Hub implements Listener {
   #flushScheduled = false;
   #repairs = 0;
   #closed = false;
+  readonly #now: () => number;
+  readonly #onWritten: OnWritten;
 
-  constructor(broker: Broker, retentionOf: RetentionOf, limits: HubLimits, now: () => number) {
+  /** `onWritten` hears of each channel that was just written to those who listen. */
+  constructor(
+    broker: Broker,
+    retentionOf: RetentionOf,
+    limits: HubLimits,
+    now: () => number,
+    onWritten: OnWritten = () => undefined,
+  ) {
+    this.#now = now;
+    this.#onWritten = onWritten;
     this.#broker = broker;
     this.#retentionOf = retentionOf;
     this.#limits = limits;
@@ -146,6 +160,12 @@ export class Hub implements Listener {
     this.check(names).catch(ignoreUnavailable); // the periodic check comes again
   }
 
+  /** The last id that this gateway has of a channel that it listens to; undefined where it does not, or is reading it just now. */
+  headOf(name: string): Position | undefined {
+    const channel = this.#channels.get(name);
+    return channel?.settled ? channel.ring.head : undefined;
+  }
+
   /** The channels that start with `prefix`, with the number of this gateway's connections that listen to each. */
   *audiences(prefix: string): Iterable<{ channel: string; subscribers: number }> {
     for (const { name, audience } of this.#channels.values()) {
@@ -214,19 +234,23 @@ export class Hub implements Listener {
     const sinks: Sink[] = [];
     const share = this.#limits.ringBytes / Math.max(1, this.#channels.size);
     const notice = (sink: Sink, subscription: Subscription): void => {
-      if (sink.due.length === 0) sinks.push(sink);
-      else if (sink.due.includes(subscription)) return;
-      sink.due.push(subscription);
+      if (markDue(sink, subscription)) sinks.push(sink);
     };
     for (const { followers } of this.#dirty) followers.forEach(notice); // no pair is made for each, as iterating would
     const dirty = [...this.#dirty];
     this.#dirty.clear();
     for (const sink of sinks) sink.pump();
-    for (const channel of dirty) channel.ring.trim(share);
+    const now = this.#now();
+    for (const channel of dirty) {
+      const oldest = channel.written();
+      if (oldest !== undefined && channel.followers.size > 0)
+        this.#onWritten(channel.name, oldest, now, channel.followers.size);
+      channel.ring.trim(share);
+    }
   }
 
   #wake(subscription: Subscription, sink: Sink): void {
-    if (!sink.due.includes(subscription)) sink.due.push(subscription);
+    markDue(sink, subscription);
     sink.pump();
   }
 }

@@ -87,6 +87,7 @@ test('secrets within text are hidden, and the rest of the text is kept', () => {
     'rediss+sentinel://:hun/ter2@hunter2@a:1,b:2/main': 'rediss+sentinel://[hidden]@a:1,b:2/main',
     'GET http://u:hunter2@h/x': 'GET http://[hidden]@h/x',
     '/ws?token=hunter2&after=0-0': '/ws?token=[hidden]&after=0-0',
+    '/ws?after=0-0&ticket=hunter2': '/ws?after=0-0&ticket=[hidden]',
     'sent Bearer hunter2': 'sent Bearer [hidden]',
     [`offered passerelle, ${jwt}`]: 'offered passerelle, [hidden]',
     'GET http://h/events?channel=notify:@ada': 'GET http://h/events?channel=notify:@ada',

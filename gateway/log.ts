@@ -15,14 +15,14 @@ const HIDDEN = '[hidden]';
  * command, which for AUTH are a password; the subprotocol header is where a browser puts its token.
  */
 const SECRET_FIELD =
-  /(token|secret|password|passwd|authorization|cookie|credentials?|key|keys|redis[-_]?url|sec-websocket-protocol|^args)$/i;
+  /(token|ticket|secret|password|passwd|passphrase|authorization|cookie|credentials?|key|keys|redis[-_]?url|sec-websocket-protocol|^args)$/i;
 
 /** Secrets within text: messages, stacks, URLs. */
 const SECRET_TEXT: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   // A password that was not percent-encoded may hold any of `/ ? # @`, so for Redis everything up to the last @ is taken.
   [/\b(rediss?(?:\+\w+)?:\/\/)\S*@/gi, `$1${HIDDEN}@`],
   [/\b([a-z][a-z\d+.-]*:\/\/)[^\s/?#]*@/gi, `$1${HIDDEN}@`],
-  [/([?&](?:token|access_token|key)=)[^&\s"']*/gi, `$1${HIDDEN}`],
+  [/([?&](?:token|access_token|ticket|key)=)[^&\s"']*/gi, `$1${HIDDEN}`],
   [/\b(bearer|basic)\s+[\w.~+/=-]+/gi, `$1 ${HIDDEN}`],
   // A JSON Web Token, whatever it is called where it stands.
   [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, HIDDEN],

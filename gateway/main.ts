@@ -5,38 +5,88 @@
 
 import './uws-environment.ts'; // first: it must run before uWebSockets.js is loaded
 
-import { App, LIBUS_LISTEN_EXCLUSIVE_PORT, us_listen_socket_close, us_socket_local_port } from 'uWebSockets.js';
+import type { TemplatedApp } from 'uWebSockets.js';
+import { fork } from 'node:child_process';
+import { type AddressInfo, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { nanoid } from 'nanoid';
 import { type Broker, type BrokerStatus, BrokerUnavailable, type Event, type RetentionOf } from '../broker/broker.ts';
 import { MemoryBroker, MemoryStore } from '../broker/memory.ts';
 import { RedisBroker } from '../broker/redis/engine.ts';
 import { parseRedisUrl } from '../broker/redis/url.ts';
+import { clientAddress } from './addresses.ts';
 import { apiRoutes, localChannels } from './api.ts';
+import { ApiKeys } from './auth/api-keys.ts';
+import { Authenticator } from './auth/authenticator.ts';
+import { type CredentialSources, findCredential } from './auth/credentials.ts';
+import { KeySet } from './auth/key-set.ts';
+import { REVOCATION_CHECK_MS, Revocations } from './auth/revocations.ts';
+import { Rights } from './auth/rights.ts';
+import { authRoutes } from './auth/routes.ts';
+import { Tickets } from './auth/tickets.ts';
+import { TokenVerifier } from './auth/tokens.ts';
+import { CANARY_INTERVAL_MS, Canary } from './canary.ts';
+import { ChatSession } from './chat.ts';
+import { addressReader } from './client-address.ts';
+import { compressedFrom } from './compression.ts';
 import { type Config, environment, loadConfig } from './config.ts';
 import { Connections } from './connections.ts';
-import { FLEET_PREFIX, Fleet, LEASE_RENEWAL_MS } from './fleet.ts';
+import { Drain } from './drain.ts';
+import { Durations } from './durations.ts';
+import { millisecondsOf } from './event-time.ts';
+import { ownFigures, sharedFigures } from './figures.ts';
+import { Fleet, LEASE_RENEWAL_MS } from './fleet.ts';
+import { securityHeaders } from './headers.ts';
 import { Health } from './health.ts';
 import { bindHttp } from './http.ts';
 import { Hub } from './hub.ts';
+import { Inbox } from './inbox.ts';
+import { Admission } from './limits/admission.ts';
+import { LoopLag } from './limits/loop-lag.ts';
+import { PublishLimits } from './limits/publish-limits.ts';
 import { createLogger, type Logger } from './log.ts';
+import { Machine } from './machine.ts';
+import { Members } from './members.ts';
 import { Metrics } from './metrics.ts';
-import { retentionOf } from './namespaces.ts';
+import { Monitor } from './monitoring.ts';
+import { bindMonitoring } from './monitoring-sse.ts';
+import { presenceModeOf, retentionOf } from './namespaces.ts';
+import { NotificationsSession } from './notifications.ts';
 import { Operations } from './operations.ts';
 import { originCheck } from './origin.ts';
+import { afterwards, Outbox } from './outbox.ts';
+import { CANARY_PREFIX, FLEET_PREFIX, REVOKED_TOKENS, withOwnChannels } from './own-channels.ts';
 import { loadPages } from './pages.ts';
+import { ProcessMeter } from './process-meter.ts';
+import { ResumeTokens } from './resume-token.ts';
+import { Session } from './session.ts';
 import type { Environment } from './setting.ts';
+import { dieOf, stopper } from './shutdown.ts';
+import { Feeds } from './socket-feed.ts';
 import { bindSse } from './sse.ts';
 import { Streams } from './stream.ts';
 import { Tally } from './tally.ts';
+import { announce, fail, print } from './terminal.ts';
 import { every, rarely } from './timer.ts';
+import { Listener } from './tls/listener.ts';
+import { Tracer } from './tracing.ts';
+import { turnsOf } from './turns.ts';
+import { Underway } from './underway.ts';
 import { helpText, packageVersion, parseArguments } from './usage.ts';
-import { bindWebSocket } from './ws.ts';
+import { Colleagues, processChannel } from './workers/colleagues.ts';
+import { Supervisor } from './workers/supervisor.ts';
+import { bindWebSockets, castBy } from './ws.ts';
 
 const SECOND = 1_000;
 /** How often it is logged that requests fail because of Redis: of a storm of them one line says enough. */
 const COMPLAINT_MS = 5_000;
-/** What the fleet says is for the moment; nothing of it is kept. */
-const FLEET_RETENTION = { size: 0, retentionMs: 0 };
+/** How often full sockets are kept from being given up: uWS does that after 8 seconds at the earliest. */
+const HOLD_MS = 2_500;
+/** How often it is looked after members whose time to come back is over. */
+const LEAVE_CHECK_MS = 500;
+/** How often the files of the certificate are looked at. */
+const RENEWAL_CHECK_MS = 2_000;
 
 main();
 
@@ -45,10 +95,10 @@ function main(): void {
   if (!args.ok) fail([args.error]);
   else if (args.command === 'help') print(helpText());
   else if (args.command === 'version') print(packageVersion());
-  else startFrom(environment());
+  else startFrom(environment(), args.command === 'worker');
 }
 
-function startFrom(env: Environment): void {
+function startFrom(env: Environment, isWorker: boolean): void {
   const loaded = loadConfig(env, {
     generateId: () => nanoid(10),
     checkRedisUrl: (url) => {
@@ -56,166 +106,332 @@ function startFrom(env: Environment): void {
       return parsed.ok ? undefined : parsed.error;
     },
   });
-  if (loaded.ok) start(loaded.config);
-  else fail(loaded.faults);
+  if (!loaded.ok) fail(loaded.faults);
+  else if (loaded.config.workers > 1) supervise(loaded.config, env);
+  else start(loaded.config, isWorker);
 }
 
-function start(config: Config): void {
+/** Starts the processes that share the port. */
+function supervise(config: Config, env: Environment): void {
+  const { host, port } = config;
+  // They would share it with whoever else has it. To share it at all they have to be told which one it is.
+  const probe = createServer();
+  probe.once('error', () =>
+    fail([`Cannot listen on ${host}:${port}: the port is taken, or the address is not this machine's`]),
+  );
+  probe.listen(port, host, () => {
+    const address = probe.address() as AddressInfo;
+    probe.close(() => startWorkers(config, env, address.port));
+  });
+}
+
+function startWorkers(config: Config, env: Environment, port: number): void {
+  const { gatewayId, workers: count, logLevel } = config;
+  const log = createLogger({ level: logLevel, gateway: gatewayId });
+  const supervisor = new Supervisor({
+    count,
+    log,
+    fork: (number) =>
+      fork(fileURLToPath(import.meta.url), ['worker'], {
+        env: { ...env, WORKERS: '1', PORT: String(port), GATEWAY_ID: `${gatewayId}-${number}` },
+        detached: true, // a signal of the terminal's comes once, from here
+      }),
+    onListening: () => announce(config, port),
+    onEnd: (code) => process.exit(code),
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => supervisor.stop(signal));
+  supervisor.start();
+}
+
+/** `isWorker`: others share its port, and it is one that started them that hears how it goes. */
+function start(config: Config, isWorker: boolean): void {
   const log = createLogger({ level: config.logLevel, gateway: config.gatewayId });
   process.on('unhandledRejection', (err) => dieOf(err, log));
   process.on('uncaughtException', (err) => dieOf(err, log));
 
   const now = Date.now;
-  const configured = retentionOf(config.namespaces);
-  const retention: RetentionOf = (channel) =>
-    channel.startsWith(FLEET_PREFIX) ? FLEET_RETENTION : configured(channel);
-  const broker = openBroker(config, retention, log);
-
+  const retention = withOwnChannels(retentionOf(config.namespaces));
+  const presenceMode = presenceModeOf(config.namespaces);
   const tally = new Tally();
-  const connections = new Connections(config.maxConnections, tally);
-  const hub = new Hub(broker, retention, { ...config, historyPage: 256, historyRetryMs: 500 }, now);
-  const fleet = new Fleet(broker, config.gatewayId, nanoid, (prefix) => localChannels(hub, prefix));
+  const broker = openBroker(config, retention, tally, log);
+
+  const connections = new Connections(tally);
+  const loopLag = new LoopLag(() => performance.now());
+  const measured = { clock: () => performance.now(), random: Math.random, refusals: tally.refusals };
+  const admission = new Admission({ ...config, ...measured, lagMs: () => loopLag.read() });
+  const publishLimits = new PublishLimits({ ...config, ...measured });
+  const turns = turnsOf(config.maxInboxBytes);
+  const { trustedProxies, proxyHeader, proxyProtocol } = config;
+  const readAddress = addressReader(
+    clientAddress(trustedProxies, proxyHeader),
+    trustedProxies && proxyHeader,
+    proxyProtocol,
+  );
+  const durations = new Durations();
+  const tracer = openTracer(config, log);
+  const hubLimits = { ...config, historyPage: 256, historyRetryMs: 500 };
+  const hub = new Hub(broker, retention, hubLimits, now, (channel, id, writtenMs, subscriptions) => {
+    const storedMs = millisecondsOf(id);
+    durations.delivered(writtenMs - storedMs);
+    tracer?.delivered({ channel, id, storedMs, writtenMs, subscriptions });
+  });
+  const fleet = new Fleet({
+    broker,
+    gatewayId: config.gatewayId,
+    newId: () => nanoid(8),
+    now,
+    answerer: (ask) => (ask.kind === 'channels' ? localChannels(hub, ask.prefix) : connections.disconnect(ask)),
+  });
+  const canary = new Canary({
+    broker,
+    id: nanoid(8),
+    clock: () => performance.now(),
+    onReturn: (shard, delayMs) => durations.returned(shard, delayMs),
+  });
+  const resumeTokens = new ResumeTokens();
+  const members = new Members({ broker, modeOf: presenceMode, tokens: resumeTokens, lease: () => fleet.lease, now });
   broker.listen({
-    event: (channel: string, event: Event) =>
-      channel.startsWith(FLEET_PREFIX) ? fleet.event(channel, event) : hub.event(channel, event),
-    resubscribed: (channels) => hub.resubscribed(channels),
+    event: (channel: string, event: Event) => {
+      if (channel.startsWith(CANARY_PREFIX)) canary.event(channel, event);
+      else if (channel.startsWith(FLEET_PREFIX)) fleet.event(channel, event);
+      else if (channel === REVOKED_TOKENS) revocations.event(event);
+      else hub.event(channel, event);
+    },
+    resubscribed: (channels) => {
+      if (channels.includes(REVOKED_TOKENS)) revocations.resubscribed();
+      hub.resubscribed(channels);
+      members.doubt(); // a failover may have lost the last of them
+    },
   });
 
   const limits = { maxMessageBytes: config.maxMessageBytes, maxReplyBytes: config.maxBodyBytes };
   const complaint = rarely(COMPLAINT_MS, (err: BrokerUnavailable) =>
     log.warn({ err }, 'requests are answered "unavailable"'),
   );
-  const operations = new Operations(broker, retention, limits, tally, complaint);
-  const health = new Health(broker, connections, config.readyGraceSeconds * SECOND, now);
-  const metrics = new Metrics({ tally, hub, broker, gatewayId: config.gatewayId, now });
+  const { auth } = config;
+  const rights = new Rights(config.namespaces, auth.open);
+  const tickets = new Tickets({ vault: broker.vault, newTicket: nanoid, now });
+  const revocations = new Revocations({ broker, now, onRevoked: (token) => connections.disconnect({ token }) });
+  const tokens = openTokens(config, log);
+  const authenticator = new Authenticator({
+    tokens,
+    keys: new ApiKeys(auth.apiKeys),
+    allowAnonymous: auth.allowAnonymous,
+    redeem: tokens && ((ticket) => tickets.redeem(ticket)),
+    revocations,
+  });
+  const authenticate = (sources: CredentialSources) => authenticator.authenticate(findCredential(sources));
+  const operations = new Operations({
+    broker,
+    rights,
+    publishLimits,
+    members,
+    retentionOf: retention,
+    presenceMode,
+    limits,
+    tally,
+    clock: () => performance.now(),
+    onPublished: (ms, channel, id, traceparent) => {
+      durations.published(ms);
+      tracer?.published({ channel, id, beganMs: now() - ms, endedMs: now(), traceparent });
+    },
+    onUnavailable: complaint,
+  });
+  const underway = new Underway();
+  const drain = new Drain({
+    connections,
+    stopListening: () => listener.close(),
+    clock: () => performance.now(),
+    random: Math.random,
+    sleep,
+  });
+  const health = new Health({ drain, broker, canary, graceMs: config.readyGraceSeconds * SECOND });
+  const version = packageVersion();
+  const metrics = new Metrics({ ...config, tally, durations, hub, broker, members, canary, health, version, now });
   const streams = new Streams({
     hub,
     tally,
+    members,
     keepAliveMs: config.keepAliveSeconds * SECOND,
     retryMs: config.retryMs,
     now,
     random: Math.random,
   });
-  const context = {
+  const inbox = new Inbox({
+    broker,
+    headOf: (channel) => hub.headOf(channel),
+    maxBytes: config.maxBodyBytes,
+    maxReads: config.historyReads,
+  });
+  const retry = () => streams.retry();
+  const monitor = new Monitor({
+    machine: new Machine(),
+    process: new ProcessMeter(),
+    tally,
     hub,
+    gatewayId: config.gatewayId,
+    log,
+    retry,
+    now,
+    clock: () => performance.now(),
+    sleep,
+  });
+  const askAfterBytes = config.maxBackpressureBytes / 4;
+  const ofSessions = {
+    hub,
+    outbox: new Outbox(afterwards),
     operations,
+    members,
+    authenticator,
+    rights,
+    publishLimits,
+    inbox,
+    presenceMode,
+    resumeTokens,
     tally,
     now,
+    random: Math.random,
+    sleep,
     gatewayId: config.gatewayId,
     echo: config.echo,
     maxChannels: config.maxChannelsPerConnection,
   };
   const originAllowed = originCheck(config.allowedOrigins);
-  const shared = { connections, originAllowed, tally, log, newId: nanoid };
+  const shared = {
+    connections,
+    admission,
+    readAddress,
+    originAllowed,
+    authenticate,
+    rights,
+    tally,
+    log,
+    newId: nanoid,
+    retry,
+    headers: securityHeaders(config.tls !== undefined),
+  };
 
-  const app = App();
-  bindWebSocket(app, { ...config, ...shared, context, random: Math.random });
-  bindSse(app, { ...shared, streams, maxChannels: config.maxChannelsPerStream });
+  const toSupervisor = isWorker ? processChannel() : undefined;
+  const { clockToleranceSeconds } = auth.tokenRules;
+  const guarded = authRoutes({ rights, tickets, revocations, tokens, clockToleranceSeconds, fleet, operations });
+  const colleagues =
+    toSupervisor &&
+    new Colleagues(toSupervisor, (question) => {
+      if (question === 'readiness') return health.readiness();
+      return question === 'stats' ? metrics.stats() : metrics.text();
+    });
+  const figures = colleagues
+    ? sharedFigures(colleagues, config.gatewayId, metrics.contentType)
+    : ownFigures(metrics, health);
+  const routes = apiRoutes({ authRoutes: guarded, operations, rights, fleet, figures });
   const pages = loadPages(new URL('./web/', import.meta.url));
-  bindHttp(app, { ...config, ...shared, pages, routes: apiRoutes({ operations, fleet, metrics, health }) });
+  const frames = { compressedFrom: compressedFrom(config.compression) };
+  const bind = (app: TemplatedApp) => {
+    const cast = castBy(app, frames.compressedFrom);
+    const context = { ...ofSessions, feeds: new Feeds({ hub, tally, cast, askAfterBytes }) };
+    bindWebSockets(app, {
+      ...config,
+      ...frames,
+      ...shared,
+      turns,
+      endpoints: {
+        '/ws': (handshake, outlet) => new Session(handshake, context, outlet),
+        '/chat': (handshake, outlet) => new ChatSession(handshake, context, outlet),
+        '/notifications': (handshake, outlet) => new NotificationsSession(handshake, context, outlet),
+      },
+      now,
+      random: Math.random,
+    });
+    bindSse(app, { ...shared, streams, maxChannels: config.maxChannelsPerStream });
+    bindMonitoring(app, { ...shared, monitor });
+    bindHttp(app, { ...config, ...shared, pages, routes, underway, leaving: () => drain.begun });
+  };
+  const listener = new Listener({ ...config, shared: isWorker, bind, log, now });
 
   const timers = [
+    every(REVOCATION_CHECK_MS, () => whileAvailable(knowRevocations())),
+    loopLag.start(),
     every(SECOND, () => streams.keepAlive()),
+    every(SECOND, () => connections.closeExpired(now())),
+    every(HOLD_MS, () => connections.holdLagging()),
     every(SECOND, () => connections.closeLagging(now() - config.lagTimeoutSeconds * SECOND)),
     every(config.positionCheckSeconds * SECOND, () => hub.sweep()),
     every(config.positionCheckSeconds * SECOND, () => whileAvailable(hub.check())),
-    every(LEASE_RENEWAL_MS, () => whileAvailable(fleet.renew())),
+    every(CANARY_INTERVAL_MS, () => canary.send()),
+    every(LEASE_RENEWAL_MS, () => whileAvailable(renew())),
+    every(LEASE_RENEWAL_MS, () => whileAvailable(fleet.removeDead())),
+    ...(tracer === undefined ? [] : [every(SECOND, () => tracer.flush())]),
+    every(LEAVE_CHECK_MS, () => members.leaveDue()),
+    every(RENEWAL_CHECK_MS, () => listener.renew()),
   ];
-  void broker.connect().then(() => whileAvailable(fleet.renew()));
+  const knowRevocations = async () => (auth.takesTokens ? revocations.tend() : undefined);
+  const renew = async () => members.reenter(connections.memberships(), await fleet.renew());
 
-  app.listen(config.host, config.port, LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
-    if (socket === false) {
-      fail([`Cannot listen on ${config.host}:${config.port}: the port is taken, or the address is not this machine's`]);
-    } else {
-      const stop = stopper({
-        config,
-        log,
-        connections,
-        hub,
-        fleet,
-        broker,
-        timers,
-        close: () => us_listen_socket_close(socket),
-      });
-      process.once('SIGTERM', stop);
-      process.once('SIGINT', stop);
-      // Last: whoever reads it may at once do anything to this process.
-      announce(config, us_socket_local_port(socket));
-    }
+  const listening = listener.listen();
+  if (!listening.ok) {
+    fail([listening.error]);
+    return;
+  }
+  void broker.connect().then(() => {
+    canary.send();
+    return Promise.all([whileAvailable(renew()), whileAvailable(knowRevocations())]);
   });
+  const cut = () => listener.cut();
+  const stop = stopper({
+    isWorker,
+    config,
+    log,
+    drain,
+    connections,
+    underway,
+    hub,
+    fleet,
+    members,
+    broker,
+    timers,
+    cut,
+  });
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  toSupervisor?.onEnd(() => stop('SIGTERM')); // nobody would end it, nor start it again
+  // Last: whoever reads it may at once do anything to this process.
+  if (colleagues === undefined) announce(config, listening.port);
+  else colleagues.listening();
 }
 
-function openBroker(config: Config, retention: RetentionOf, log: Logger): Broker {
+/** Undefined where no collector of traces is configured. */
+function openTracer({ otlpEndpoint: endpoint, traceShare: share, gatewayId }: Config, log: Logger): Tracer | undefined {
+  if (endpoint === undefined) return undefined;
+  const onFailure = rarely(COMPLAINT_MS, (err: unknown) => log.warn({ err }, 'traces are lost'));
+  return new Tracer({ endpoint, share, gatewayId, version: packageVersion(), onFailure });
+}
+
+/** Undefined where no key for tokens is configured. */
+function openTokens({ auth }: Config, log: Logger): TokenVerifier | undefined {
+  if (!auth.takesTokens) return undefined;
+  const onFailure = rarely(COMPLAINT_MS, (err: unknown) => log.warn({ err }, 'the keys of tokens cannot be fetched'));
+  const keySet = auth.jwksUrl === undefined ? undefined : new KeySet({ url: auth.jwksUrl, now: Date.now, onFailure });
+  return new TokenVerifier({ keys: auth.tokenKeys, keySet, rules: auth.tokenRules, now: Date.now });
+}
+
+function openBroker(config: Config, retention: RetentionOf, tally: Tally, log: Logger): Broker {
   if (config.redisUrl === undefined) return new MemoryBroker(new MemoryStore({ retentionOf: retention }));
   const parsed = parseRedisUrl(config.redisUrl);
   if (!parsed.ok) throw new Error(parsed.error); // loadConfig has checked it
   return new RedisBroker({
-    target: parsed.target,
+    target: { ...parsed.target, identity: config.redisTls },
     retentionOf: retention,
     prefix: config.redisPrefix,
     timeoutMs: config.redisTimeoutMs,
     onStatus: (status: BrokerStatus) => {
-      if (status.ready) log.info('Redis is ready');
-      else log.warn({ reason: status.reason }, 'Redis cannot be used; trying on');
+      if (status.ready) {
+        log.info('Redis is ready');
+        return;
+      }
+      tally.interruptions++;
+      log.warn({ reason: status.reason }, 'Redis cannot be used; trying on');
     },
   });
-}
-
-function announce(config: Config, port: number): void {
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
-  const loopback = ['127.0.0.1', '::1', 'localhost'].includes(config.host);
-  const reach = loopback
-    ? 'this machine only; HOST=0.0.0.0 opens it to the network'
-    : 'the network, with no authentication';
-  const engine =
-    config.redisUrl === undefined ? 'embedded: kept in this process only' : `Redis, prefix ${config.redisPrefix}`;
-  print(`
-Passerelle is listening on http://${host}:${port}
-  try it      http://${host}:${port}/
-  WebSocket   ws://${host}:${port}/ws
-  events      http://${host}:${port}/events?channel=NAME
-  engine      ${engine}
-  reach       ${reach}
-`);
-}
-
-interface Running {
-  readonly config: Config;
-  readonly log: Logger;
-  readonly connections: Connections;
-  readonly hub: Hub;
-  readonly fleet: Fleet;
-  readonly broker: Broker;
-  readonly timers: readonly { stop(): void }[];
-  readonly close: () => void;
-}
-
-/** Ends the gateway: no new connections, all there are sent elsewhere, then away from Redis. A second signal ends it at once. */
-function stopper({ config, log, connections, hub, fleet, broker, timers, close }: Running): (signal: string) => void {
-  return (signal) => {
-    log.info({ signal, connections: connections.size }, 'stopping');
-    const deadline = config.shutdownTimeoutSeconds * SECOND;
-    setTimeout(() => {
-      log.error('the gateway could not stop in time; ending it');
-      process.exit(1);
-    }, deadline).unref();
-    process.once('SIGTERM', () => process.exit(1));
-    process.once('SIGINT', () => process.exit(1));
-
-    close();
-    connections.drain();
-    for (const timer of timers) timer.stop();
-    hub.close();
-    whileAvailable(fleet.leave())
-      .then(() => broker.close())
-      .then(
-        () => {
-          log.info('stopped');
-          process.exit(0); // keep-alive connections of idle HTTP clients would hold the process
-        },
-        (err: unknown) => dieOf(err, log),
-      );
-  };
 }
 
 /** Waits for something that may fail for as long as Redis is away, and that will be tried again. */
@@ -225,18 +441,4 @@ async function whileAvailable(task: Promise<void>): Promise<void> {
   } catch (error) {
     if (!(error instanceof BrokerUnavailable)) throw error; // its status is in the log and in the metrics
   }
-}
-
-function dieOf(err: unknown, log: Logger): never {
-  log.fatal({ err }, 'the gateway has a fault and ends');
-  process.exit(1);
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function fail(faults: readonly string[]): void {
-  process.stderr.write(`Passerelle cannot start:\n${faults.map((fault) => `  - ${fault}\n`).join('')}`);
-  process.exit(2);
 }

@@ -1,14 +1,24 @@
 /** The gateway's figures, for Prometheus and as plain JSON. Reads the tally and the hub when asked; nothing here runs per message. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Broker } from '../broker/broker.ts';
+import type { Canary } from './canary.ts';
+import type { Durations } from './durations.ts';
+import type { Health } from './health.ts';
 import type { Hub } from './hub.ts';
+import type { Members } from './members.ts';
 import type { Tally } from './tally.ts';
 
 export interface MetricsParts {
   readonly tally: Tally;
+  readonly durations: Durations;
   readonly hub: Hub;
   readonly broker: Broker;
+  readonly members: Members;
+  readonly canary: Canary;
+  readonly health: Health;
   readonly gatewayId: string;
+  readonly maxConnections: number;
+  readonly version: string;
   readonly now: () => number;
 }
 
@@ -50,6 +60,7 @@ export class Metrics {
       duplicate_publishes: tally.duplicates,
       gaps: tally.gaps,
       errors: tally.errors,
+      limit_refusals: { ...tally.refusals },
       channels: counts.channels,
       subscriptions: counts.subscriptions,
       broker: broker.status(),
@@ -59,7 +70,7 @@ export class Metrics {
   }
 
   #register(): void {
-    const { tally, hub, broker } = this.#parts;
+    const { tally, durations, hub, broker, members, canary, health, maxConnections, version } = this.#parts;
     const total = (name: string, help: string, read: () => number): void => {
       const counter: Counter = new Counter({
         name: `passerelle_${name}_total`,
@@ -113,6 +124,16 @@ export class Metrics {
         }
       },
     });
+    const refused = new Counter({
+      name: 'passerelle_limit_refusals_total',
+      help: 'Connections and publishes that met a limit, by limit.',
+      labelNames: ['limit'],
+      registers: [this.#registry],
+      collect: () => {
+        refused.reset();
+        for (const [limit, count] of Object.entries(tally.refusals)) refused.inc({ limit }, count);
+      },
+    });
     total(
       'connections_turned_away',
       'Connections turned away: full, draining, foreign origin, or no Redis.',
@@ -125,6 +146,11 @@ export class Metrics {
     total('events_published', 'Publishes that were stored.', () => tally.published);
     total('duplicate_publishes', 'Publishes whose key had been seen before.', () => tally.duplicates);
     total('errors', 'Requests answered with an error.', () => tally.errors);
+    total(
+      'unavailable',
+      'Requests whose outcome is unknown, as Redis could not be reached in time.',
+      () => tally.unavailable,
+    );
     total('lags', 'Times that a connection began to lag.', () => tally.lags);
     total('lag_closes', 'Connections closed because they lagged for too long.', () => tally.lagCloses);
     total(
@@ -142,6 +168,32 @@ export class Metrics {
       'Reads of history that wait for their turn.',
       () => hub.counts().historyReadsWaiting,
     );
+    level('members_leaving', 'Members whose connection ended and who may still come back.', () => members.leaving);
+    level('ready', 'What /readyz says: whether this gateway should be sent clients.', () =>
+      Number(health.readiness().ready),
+    );
+    const silence = new Gauge({
+      name: 'passerelle_canary_silence_seconds',
+      help: 'How long ago a canary last came back, by shard; below 2 where all is well.',
+      labelNames: ['shard'],
+      registers: [this.#registry],
+      collect: () => {
+        silence.reset();
+        for (const { shard, silentMs } of canary.silences()) silence.set({ shard }, silentMs / 1_000);
+      },
+    });
     level('broker_ready', 'Whether Redis, or the embedded engine, can be used.', () => Number(broker.status().ready));
+    level('broker_calls', 'Calls that Redis has not answered yet.', () => broker.load().inFlight);
+    level('broker_calls_waiting', 'Calls that wait for Redis to come back.', () => broker.load().waiting);
+    total('broker_interruptions', 'Times that Redis could not be used any more.', () => tally.interruptions);
+    level('connections_max', 'Connections that this gateway takes at most.', () => maxConnections);
+    for (const histogram of [durations.publish, durations.delivery, durations.canary])
+      this.#registry.registerMetric(histogram);
+    new Gauge({
+      name: 'passerelle_build_info',
+      help: 'Which version runs, on which Node.js; always 1.',
+      labelNames: ['version', 'node'],
+      registers: [this.#registry],
+    }).set({ version, node: process.version }, 1);
   }
 }

@@ -137,3 +137,47 @@ test('a file that cannot be read or is not JSON is told with its path', () => {
     assert.match(loaded.faults.join(), new RegExp(`^"channels\\.json": .*${words}`));
   }
 });
+
+function rights(name: string, content?: unknown) {
+  const loaded = content === undefined ? loadNamespaces(undefined) : load(content);
+  assert.ok(loaded.ok, loaded.ok ? '' : loaded.faults.join('\n'));
+  return namespaceOf(loaded.namespaces, `${name}:x`).rights;
+}
+
+test('who may do what is built in, and a file overrides it rule by rule', () => {
+  const open = { subscribe: 'everyone', publish: 'users', history: 'everyone', presence: 'users' };
+  assert.deepEqual(rights('prices'), open);
+  assert.deepEqual(rights('notify'), { ...open, publish: 'keys' });
+  assert.deepEqual(rights('chat'), { subscribe: 'users', publish: 'users', history: 'users', presence: 'users' });
+  const file = {
+    namespaces: { prices: { rights: { publish: 'keys' } }, default: { rights: { presence: 'everyone' } } },
+  };
+  assert.deepEqual(rights('prices', file), { ...open, publish: 'keys', presence: 'everyone' });
+});
+
+test('a namespace closed to subscribers is closed to the other ways of reading, unless the file says otherwise', () => {
+  const of = (given: unknown) => rights('a', { namespaces: { a: { rights: given } } });
+  const closed = { subscribe: 'keys', publish: 'users', history: 'keys', presence: 'keys' };
+  assert.deepEqual(of({ subscribe: 'keys' }), closed);
+  assert.deepEqual(of({ subscribe: 'keys', history: 'users' }), { ...closed, history: 'users' });
+  assert.deepEqual(of({ subscribe: 'self', presence: 'users' }).presence, 'users');
+  assert.deepEqual(rights('chat', { namespaces: { chat: { rights: { subscribe: 'everyone' } } } }), {
+    subscribe: 'everyone',
+    publish: 'users',
+    history: 'everyone',
+    presence: 'users',
+  });
+});
+
+test('rules that are none are faults', () => {
+  const of = (given: unknown) => faultsIn({ namespaces: { a: { rights: given } } });
+  assert.match(
+    of({ publish: 'all' }),
+    /namespaces\.a\.rights\.publish must be one of "everyone", "users", "self", "keys"/,
+  );
+  assert.match(
+    of({ read: 'users' }),
+    /namespaces\.a\.rights has .* "read"; known: subscribe, publish, history, presence/,
+  );
+  assert.match(of('users'), /namespaces\.a\.rights must be an object/);
+});

@@ -2,24 +2,31 @@
  * Namespaces: the rules that a channel has from the part of its name before the first `:`, the built-in ones, and the
  * channels file that adds to them or overrides them.
  *
- * It knows no connection, no rights and no engine; what it promises the broker is `RetentionOf`.
+ * It knows no connection and no engine; what it promises the broker is `RetentionOf`. What the rights mean is decided elsewhere.
  */
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Retention, RetentionOf } from '../broker/broker.ts';
+import { overrideRules, type Rules, rulesSchema } from './auth/rules.ts';
 import { quote } from './setting.ts';
+import { type FileForm, type ReadFile, readJson } from './settings-file.ts';
 
-/** The rules of one namespace. */
+/** What is kept of who is in a channel: nothing, the list, or the list and notices to subscribers of who comes and goes. */
+export const PRESENCE_MODES = ['off', 'list', 'announce'] as const;
+export type PresenceMode = (typeof PRESENCE_MODES)[number];
+
+/** What rules the channels of one namespace. */
 export interface Namespace {
   readonly name: string;
   readonly history: Retention;
+  readonly presence: PresenceMode;
+  /** Who may do what in its channels, where authentication is configured. */
+  readonly rights: Rules;
 }
+
+type Settings = Omit<Namespace, 'name'>;
 
 /** Every configured namespace by its name. Always has `default`. */
 export type Namespaces = ReadonlyMap<string, Namespace>;
-
-/** Reads a file as UTF-8 text; throws where that is not possible. */
-export type ReadFile = (path: string) => string;
 
 export type LoadedNamespaces =
   | { readonly ok: true; readonly namespaces: Namespaces }
@@ -34,13 +41,19 @@ const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as c
 const MIN_RETENTION_MS = 100;
 const MAX_RETENTION_MS = 365 * UNIT_MS.d;
 
+/** Everyone who is let in may read, and what is there was put there by somebody who is known. */
+const OPEN: Rules = { subscribe: 'everyone', publish: 'users', history: 'everyone', presence: 'users' };
+const FOR_USERS: Rules = { subscribe: 'users', publish: 'users', history: 'users', presence: 'users' };
+/** A user's own notifications are the user's whatever the rules say; what is told to everybody is told by servers. */
+const FROM_SERVERS: Rules = { ...OPEN, publish: 'keys' };
+
 /** Ephemeral channels have a retention too: it rules once a file gives the namespace a size. */
-const BUILT_IN: Readonly<Record<string, Retention>> = {
-  [DEFAULT_NAMESPACE]: { size: 1_000, retentionMs: UNIT_MS.h },
-  events: { size: 1_000, retentionMs: UNIT_MS.h },
-  chat: { size: 10_000, retentionMs: 7 * UNIT_MS.d },
-  notify: { size: 1_000, retentionMs: 30 * UNIT_MS.d },
-  ephemeral: { size: 0, retentionMs: UNIT_MS.h },
+const BUILT_IN: Readonly<Record<string, Settings>> = {
+  [DEFAULT_NAMESPACE]: { history: { size: 1_000, retentionMs: UNIT_MS.h }, presence: 'list', rights: OPEN },
+  events: { history: { size: 1_000, retentionMs: UNIT_MS.h }, presence: 'list', rights: OPEN },
+  chat: { history: { size: 10_000, retentionMs: 7 * UNIT_MS.d }, presence: 'announce', rights: FOR_USERS },
+  notify: { history: { size: 1_000, retentionMs: 30 * UNIT_MS.d }, presence: 'off', rights: FROM_SERVERS },
+  ephemeral: { history: { size: 0, retentionMs: UNIT_MS.h }, presence: 'list', rights: OPEN },
 };
 
 /** Milliseconds of a duration such as `500ms`, `30s`, `10m`, `1h` or `7d`; undefined where the text is none. */
@@ -70,33 +83,42 @@ const retentionSchema = z
   });
 
 const historySchema = z.strictObject({ size: sizeSchema.optional(), retention: retentionSchema.optional() });
-const namespaceSchema = z.strictObject({ history: historySchema.optional() });
+const presenceSchema = z.enum(PRESENCE_MODES, { error: `must be one of ${PRESENCE_MODES.map(quote).join(', ')}` });
+const namespaceSchema = z.strictObject({
+  history: historySchema.optional(),
+  presence: presenceSchema.optional(),
+  rights: rulesSchema.optional(),
+});
 const fileSchema = z.strictObject({
   namespaces: z.record(z.string().regex(/^[\w.@-]{1,127}$/), namespaceSchema),
 });
 type ChannelsFile = z.infer<typeof fileSchema>;
 
-/** The fields that are known at each depth of the file; at depth 1 stand the names of namespaces. */
-const KNOWN_FIELDS: Readonly<Record<number, readonly string[]>> = {
-  0: Object.keys(fileSchema.shape),
-  2: Object.keys(namespaceSchema.shape),
-  3: Object.keys(historySchema.shape),
+const CHANNELS_FILE: FileForm<ChannelsFile> = {
+  schema: fileSchema,
+  fieldsAt: ([, namespace, field]) => {
+    if (namespace === undefined) return Object.keys(fileSchema.shape);
+    if (field === undefined) return Object.keys(namespaceSchema.shape);
+    return Object.keys(field === 'rights' ? rulesSchema.shape : historySchema.shape);
+  },
+  nameRule: 'no name of a namespace: 1 to 127 characters of A-Z a-z 0-9 _ . @ -, without the colon',
+  secret: false,
 };
 
 /**
  * The built-in namespaces, and over them those of a channels file. What the file leaves out stays as built in or, in a
  * namespace of its own, is as in `default`.
  */
-export function loadNamespaces(path: string | undefined, readFile: ReadFile = readText): LoadedNamespaces {
-  const histories = new Map(Object.entries(BUILT_IN));
+export function loadNamespaces(path: string | undefined, readFile?: ReadFile): LoadedNamespaces {
+  const settings = new Map(Object.entries(BUILT_IN));
   if (path !== undefined) {
-    const file = readChannelsFile(path, readFile);
-    if (!file.ok) return { ok: false, faults: file.faults.map((fault) => `${quote(path)}: ${fault}.`) };
-    overrideHistories(histories, file.file);
+    const file = readJson(path, CHANNELS_FILE, readFile);
+    if (!file.ok) return file;
+    override(settings, file.content);
   }
   const namespaces = new Map<string, Namespace>();
-  for (const [name, history] of histories)
-    namespaces.set(name, Object.freeze({ name, history: Object.freeze(history) }));
+  for (const [name, { history, presence, rights }] of settings)
+    namespaces.set(name, Object.freeze({ name, history: Object.freeze(history), presence, rights }));
   return { ok: true, namespaces };
 }
 
@@ -112,88 +134,30 @@ export function namespaceOf(namespaces: Namespaces, channel: string): Namespace 
   return found;
 }
 
+/** Which presence a channel has. */
+export function presenceModeOf(namespaces: Namespaces): (channel: string) => PresenceMode {
+  return (channel) => namespaceOf(namespaces, channel).presence;
+}
+
 /** Fit for every publish: one lookup, nothing kept for a channel, and the same object for every channel of a namespace. */
 export function retentionOf(namespaces: Namespaces): RetentionOf {
   return (channel) => namespaceOf(namespaces, channel).history;
 }
 
-function overrideHistories(histories: Map<string, Retention>, file: ChannelsFile): void {
+function override(settings: Map<string, Settings>, file: ChannelsFile): void {
   // `default` first: the file's other namespaces take from it what they leave out.
   const entries = Object.entries(file.namespaces);
   entries.sort(([a], [b]) => Number(b === DEFAULT_NAMESPACE) - Number(a === DEFAULT_NAMESPACE));
-  for (const [name, { history }] of entries) {
-    const base = histories.get(name) ?? histories.get(DEFAULT_NAMESPACE);
-    const size = history?.size ?? base?.size;
-    const retentionMs = history?.retention ?? base?.retentionMs;
-    if (size === undefined || retentionMs === undefined)
-      throw new Error('The built-in namespaces lack the default one');
-    histories.set(name, { size, retentionMs });
+  for (const [name, { history, presence, rights }] of entries) {
+    const base = settings.get(name) ?? settings.get(DEFAULT_NAMESPACE);
+    if (base === undefined) throw new Error('The built-in namespaces lack the default one');
+    settings.set(name, {
+      history: {
+        size: history?.size ?? base.history.size,
+        retentionMs: history?.retention ?? base.history.retentionMs,
+      },
+      presence: presence ?? base.presence,
+      rights: overrideRules(base.rights, rights),
+    });
   }
-}
-
-type ReadChannelsFile =
-  | { readonly ok: true; readonly file: ChannelsFile }
-  | { readonly ok: false; readonly faults: readonly string[] };
-
-function readChannelsFile(path: string, readFile: ReadFile): ReadChannelsFile {
-  let source: string;
-  try {
-    source = readFile(path);
-  } catch (error) {
-    return { ok: false, faults: [`${unreadable(error)}. Correct the path or the file, or unset it`] };
-  }
-  let content: unknown;
-  try {
-    content = JSON.parse(source, refusePrototype);
-  } catch (error) {
-    return { ok: false, faults: [`is not JSON: ${messageOf(error)}`] };
-  }
-  const parsed = fileSchema.safeParse(content);
-  if (parsed.success) return { ok: true, file: parsed.data };
-  return { ok: false, faults: parsed.error.issues.flatMap(faultsOf) };
-}
-
-/** zod leaves such a field out without a word, but nothing in the file may be ignored silently. */
-function refusePrototype(key: string, value: unknown): unknown {
-  if (key === '__proto__') throw new Error('the name __proto__ cannot be used');
-  return value;
-}
-
-function faultsOf(issue: z.core.$ZodIssue): string[] {
-  const path = issue.path.map(String).join('.') || 'the top level';
-  switch (issue.code) {
-    case 'unrecognized_keys': {
-      const known = (KNOWN_FIELDS[issue.path.length] ?? []).join(', ');
-      return issue.keys.map((key) => `${path} has the unknown field ${quote(key)}; known: ${known}`);
-    }
-    case 'invalid_key':
-      return [`${path} is no name of a namespace: 1 to 127 characters of A-Z a-z 0-9 _ . @ -, without the colon`];
-    case 'invalid_type':
-      return [
-        issue.expected === 'object' || issue.expected === 'record'
-          ? `${path} must be an object`
-          : `${path} ${issue.message}`,
-      ];
-    default:
-      return [`${path} ${issue.message}`];
-  }
-}
-
-const UNREADABLE: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EACCES: 'this process has no permission to read the file',
-  EISDIR: 'this is a folder, not a file',
-};
-
-function unreadable(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return UNREADABLE[code] ?? `the file cannot be read (${messageOf(error)})`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function readText(path: string): string {
-  return readFileSync(path, 'utf8');
 }

@@ -1,5 +1,5 @@
 /**
- * What a client may ask for over any transport: publish and history. Turns checked requests into calls of the broker, and
+ * What a client may ask for over any transport: publish, history and presence. Turns checked requests into calls of the broker, and
  * their outcome into the fields of a reply; knows neither frames nor HTTP.
  */
 import {
@@ -10,12 +10,26 @@ import {
   type Position,
   type RetentionOf,
 } from '../broker/broker.ts';
-import { type HistoryQuery, historyFields, type Publication, type Refusal } from './protocol.ts';
+import type { Caller, Rights } from './auth/rights.ts';
+import type { Publisher, PublishLimits } from './limits/publish-limits.ts';
+import type { Members } from './members.ts';
+import type { PresenceMode } from './namespaces.ts';
+import { type HistoryQuery, historyFields, MAX_PAGE, type Publication, type Refusal } from './protocol.ts';
 import type { Tally } from './tally.ts';
 
 export type Outcome =
   | { readonly ok: true; readonly fields: Record<string, unknown> }
   | { readonly ok: false; readonly refusal: Refusal };
+
+/** By what a publish comes, where there is one. */
+export interface Source {
+  /** The id of the connection. */
+  readonly connection?: string;
+  /** The address of the client, of a request that is on no connection of the gateway's. */
+  readonly address?: string;
+  /** W3C Trace Context, as it came. */
+  readonly traceparent?: string;
+}
 
 export interface OperationLimits {
   /** The largest `data` of one event, as JSON text. */
@@ -24,71 +38,118 @@ export interface OperationLimits {
   readonly maxReplyBytes: number;
 }
 
-export class Operations {
-  readonly #broker: Broker;
-  readonly #retentionOf: RetentionOf;
-  readonly #limits: OperationLimits;
-  readonly #tally: Tally;
-  readonly #onUnavailable: (error: BrokerUnavailable) => void;
+export interface OperationParts {
+  readonly broker: Broker;
+  readonly rights: Rights;
+  readonly publishLimits: PublishLimits;
+  readonly members: Members;
+  readonly retentionOf: RetentionOf;
+  readonly presenceMode: (channel: string) => PresenceMode;
+  readonly limits: OperationLimits;
+  readonly tally: Tally;
+  /** Hears of each publish that succeeded: how many milliseconds it took, the `traceparent` that came with it, and the event that it stored, `''` for none. */
+  readonly onPublished: (ms: number, channel: string, id: Position, traceparent: string) => void;
+  /** Milliseconds that only go forward. */
+  readonly clock: () => number;
+  /** Hears of every call that fails because of the broker, as the client is not told why. */
+  readonly onUnavailable: (error: BrokerUnavailable) => void;
+}
 
-  /** `onUnavailable` hears of every call that fails because of the broker, as the client is not told why. */
-  constructor(
-    broker: Broker,
-    retentionOf: RetentionOf,
-    limits: OperationLimits,
-    tally: Tally,
-    onUnavailable: (error: BrokerUnavailable) => void,
-  ) {
-    this.#broker = broker;
-    this.#retentionOf = retentionOf;
-    this.#limits = limits;
-    this.#tally = tally;
-    this.#onUnavailable = onUnavailable;
+export class Operations {
+  readonly #parts: OperationParts;
+
+  constructor(parts: OperationParts) {
+    this.#parts = parts;
   }
 
-  /** Stores and sends one event. The id is left out on an ephemeral channel, which has none. */
-  async publish({ channel, event, data: value, key }: Publication): Promise<Outcome> {
+  /** Stores and sends one event, if the caller may, and not too much of it. The id is left out on an ephemeral channel, which has none. */
+  publish(caller: Caller, publication: Publication, source: Source): Promise<Outcome> {
+    const { rights, publishLimits } = this.#parts;
+    const refusal =
+      rights.refuse(caller, 'publish', publication.channel) ?? publishLimits.allow(publisherOf(caller, source));
+    return refusal === undefined ? this.store(publication, source.traceparent) : refused(refusal);
+  }
+
+  /** The same for whoever has been found to be allowed to do what this is part of. */
+  store({ channel, event, data: value, key }: Publication, traceparent = ''): Promise<Outcome> {
+    const { broker, clock, limits, onPublished, tally } = this.#parts;
     const data = JSON.stringify(value);
     const bytes = Buffer.byteLength(data);
-    if (bytes > this.#limits.maxMessageBytes) {
-      const error = `The event's data is ${bytes} bytes of JSON; at most ${this.#limits.maxMessageBytes} are allowed`;
-      return { ok: false, refusal: { code: 'too_large', error } };
+    if (bytes > limits.maxMessageBytes) {
+      const error = `The event's data is ${bytes} bytes of JSON; at most ${limits.maxMessageBytes} are allowed`;
+      return refused({ code: 'too_large', error });
     }
-    return this.#ask(async () => {
-      const { id, duplicate } = await this.#broker.publish(channel, { name: event, data, key });
-      if (duplicate) this.#tally.duplicates++;
-      else this.#tally.published++;
-      return { channel, ...(id === '' ? {} : { id }), ...(duplicate ? { duplicate } : {}) };
-    });
+    const begun = clock();
+    // By hand, as thousands may be under way at a time: what an async function keeps for each is most of what a publish costs.
+    return broker.publish(channel, { name: event, data, key }).then(({ id, duplicate }): Outcome => {
+      onPublished(clock() - begun, channel, duplicate ? '' : id, traceparent);
+      if (duplicate) tally.duplicates++;
+      else tally.published++;
+      return { ok: true, fields: { channel, ...(id === '' ? {} : { id }), ...(duplicate ? { duplicate } : {}) } };
+    }, this.#failed);
   }
 
-  async history({ channel, after, before, limit }: HistoryQuery): Promise<Outcome> {
-    if (this.#retentionOf(channel).size === 0) {
+  async history(caller: Caller, { channel, after, before, limit }: HistoryQuery): Promise<Outcome> {
+    const refusal = this.#parts.rights.refuse(caller, 'history', channel);
+    if (refusal !== undefined) return { ok: false, refusal };
+    if (this.#parts.retentionOf(channel).size === 0) {
       const error = `Channel ${channel} keeps no history: its namespace is ephemeral`;
       return { ok: false, refusal: { code: 'bad_request', error } };
     }
-    return this.#ask(async () => {
+    return this.ask(async () => {
       if (after === undefined) {
-        const page = await this.#broker.readTail(channel, limit, before);
-        return historyFields(channel, page, true, this.#limits.maxReplyBytes);
+        const page = await this.#parts.broker.readTail(channel, limit, before);
+        return historyFields(channel, page, true, this.#parts.limits.maxReplyBytes);
       }
       if (before === undefined) {
-        const page = await this.#broker.readAfter(channel, after, limit);
-        return historyFields(channel, page, false, this.#limits.maxReplyBytes);
+        const page = await this.#parts.broker.readAfter(channel, after, limit);
+        return historyFields(channel, page, false, this.#parts.limits.maxReplyBytes);
       }
-      const page = await this.#broker.readAfter(channel, after, limit + 1);
-      return historyFields(channel, upTo(page, before, limit), false, this.#limits.maxReplyBytes);
+      const page = await this.#parts.broker.readAfter(channel, after, limit + 1);
+      return historyFields(channel, upTo(page, before, limit), false, this.#parts.limits.maxReplyBytes);
     });
   }
 
-  async #ask(task: () => Promise<Record<string, unknown>>): Promise<Outcome> {
+  async presence(caller: Caller, channel: string): Promise<Outcome> {
+    const refusal = this.#parts.rights.refuse(caller, 'presence', channel);
+    if (refusal !== undefined) return { ok: false, refusal };
+    if (this.#parts.presenceMode(channel) === 'off') {
+      const error = `Channel ${channel} keeps no list of who is there: its namespace has presence off`;
+      return { ok: false, refusal: { code: 'bad_request', error } };
+    }
+    return this.ask(async () => ({ channel, ...(await this.#parts.members.list(channel, MAX_PAGE)) }));
+  }
+
+  /** Does something with the broker; that it cannot be reached becomes an outcome. */
+  async ask(task: () => Promise<Record<string, unknown>>): Promise<Outcome> {
     try {
       return { ok: true, fields: await task() };
     } catch (error) {
-      if (!(error instanceof BrokerUnavailable)) throw error;
-      this.#onUnavailable(error);
-      return { ok: false, refusal: UNAVAILABLE };
+      return this.#failed(error);
     }
+  }
+
+  readonly #failed = (error: unknown): Outcome => {
+    if (!(error instanceof BrokerUnavailable)) throw error;
+    this.#parts.tally.unavailable++;
+    this.#parts.onUnavailable(error);
+    return { ok: false, refusal: UNAVAILABLE };
+  };
+}
+
+function refused(refusal: Refusal): Promise<Outcome> {
+  return Promise.resolve({ ok: false, refusal });
+}
+
+/** Of whom something is known the address does not matter. */
+function publisherOf(caller: Caller, { connection, address }: Source): Publisher {
+  switch (caller.kind) {
+    case 'user':
+      return { connection, user: caller.identity.user };
+    case 'key':
+      return { connection, key: caller.key.name };
+    case 'anonymous':
+      return { connection, address };
   }
 }
 

@@ -9,13 +9,19 @@ const CLOSING_BRACE = Buffer.from('}');
 const BLOCK_END = Buffer.from('\n\n');
 const TYPE_MEMBER = '"type":"event",';
 
+/**
+ * Another WebSocket form of events than the protocol's own, for an application that speaks its own messages over a channel; undefined
+ * where it says nothing about an event. A form is told apart by its identity.
+ */
+export type Form = (event: OutgoingEvent, channel: string) => string | undefined;
+
 /** An event, ready encoded. Its bytes are shared by all that it is sent to: never written to. */
 export class OutgoingEvent {
   readonly id: Position;
   readonly prev: Position;
+  readonly name: string;
   /** The WebSocket text frame. */
   readonly frame: Buffer;
-  readonly #name: string;
   readonly #dataStart: number;
   #block: Buffer | undefined;
 
@@ -23,7 +29,7 @@ export class OutgoingEvent {
   constructor(channel: string, event: Event, prev: Position = event.prev) {
     this.id = event.id;
     this.prev = prev;
-    this.#name = event.name;
+    this.name = event.name;
     const id = event.id === '' ? '' : `"id":"${event.id}",`;
     // Channel, id and name are held to alphabets that JSON need not escape. Memory of its own is what uWS sends cheapest.
     const head = `{${TYPE_MEMBER}"channel":"${channel}",${id}"event":"${event.name}","data":`;
@@ -43,7 +49,7 @@ export class OutgoingEvent {
   /** The SSE block with another cursor, or with the envelope in place of the bare data. `cursor` `''` leaves the id out. */
   blockAt(cursor: string, envelope: boolean): Buffer {
     const id = cursor === '' ? '' : `id: ${cursor}\n`;
-    const name = this.#name === DEFAULT_EVENT ? '' : `event: ${this.#name}\n`;
+    const name = this.name === DEFAULT_EVENT ? '' : `event: ${this.name}\n`;
     if (!envelope) return Buffer.concat([Buffer.from(`${id}${name}data: `), this.#data(), BLOCK_END]);
     const members = this.frame.subarray(1 + TYPE_MEMBER.length);
     return Buffer.concat([Buffer.from(`${id}${name}data: {`), members, BLOCK_END]);
@@ -52,6 +58,11 @@ export class OutgoingEvent {
   /** Bytes held in memory, counted as if both forms were in use. */
   get size(): number {
     return 2 * this.frame.length;
+  }
+
+  /** The JSON text that was published. */
+  get text(): string {
+    return this.#data().toString();
   }
 
   #data(): Buffer {
@@ -85,6 +96,7 @@ export class Gap {
 export class Run {
   readonly events: readonly OutgoingEvent[];
   #frames: readonly Buffer[] | undefined;
+  #formed: Map<Form, readonly Buffer[]> | undefined;
 
   constructor(events: readonly OutgoingEvent[]) {
     this.events = events;
@@ -94,6 +106,20 @@ export class Run {
   get frames(): readonly Buffer[] {
     this.#frames ??= this.events.map(({ frame }) => frame);
     return this.#frames;
+  }
+
+  /** The WebSocket frames in another form, without the events that it says nothing about. */
+  framesAs(form: Form, channel: string): readonly Buffer[] {
+    this.#formed ??= new Map();
+    let frames = this.#formed.get(form);
+    if (frames === undefined) {
+      frames = this.events.flatMap((event) => {
+        const text = form(event, channel);
+        return text === undefined ? [] : [Buffer.from(text)];
+      });
+      this.#formed.set(form, frames);
+    }
+    return frames;
   }
 }
 

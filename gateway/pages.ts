@@ -7,7 +7,11 @@ export interface Page {
   readonly type: string;
   readonly etag: string;
   readonly body: Buffer;
+  /** Whether pages of any origin may load it. */
+  readonly anywhere: boolean;
 }
+
+const CLIENT = 'client.js';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -16,7 +20,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-/** Every file of the folder by its path: `index.html` under `/`, `x.html` under `/x`, others under their own name. */
+/** Every file of the folder under its own name, but `index.html` under `/`. */
 export function loadPages(folder: URL): ReadonlyMap<string, Page> {
   const pages = new Map<string, Page>();
   for (const name of readdirSync(folder)) {
@@ -24,12 +28,7 @@ export function loadPages(folder: URL): ReadonlyMap<string, Page> {
     if (type === undefined) continue;
     const body = readFileSync(new URL(name, folder));
     const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
-    pages.set(pathOf(name), { type, etag, body });
+    pages.set(name === 'index.html' ? '/' : `/${name}`, { type, etag, body, anywhere: name === CLIENT });
   }
   return pages;
-}
-
-function pathOf(name: string): string {
-  if (name === 'index.html') return '/';
-  return `/${name.endsWith('.html') ? name.slice(0, -'.html'.length) : name}`;
 }

@@ -2,9 +2,11 @@
  * The words of the wire protocol (PROTOCOL.md): alphabets, codes, the decoding of what clients send and the frames they
  * are answered with. Knows no sockets and no Redis.
  */
+
 import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { isPosition, type Page } from '../broker/broker.ts';
+import { boundedText } from './bounds.ts';
 
 export const CHANNEL = /^[A-Za-z0-9_.:@-]{1,128}$/;
 export const EVENT_NAME = /^[A-Za-z0-9_.:-]{1,64}$/;
@@ -22,6 +24,7 @@ export const ERROR_STATUS = {
   bad_request: 400,
   unauthorized: 401,
   forbidden: 403,
+  name_taken: 409,
   not_found: 404,
   method_not_allowed: 405,
   too_large: 413,
@@ -40,10 +43,12 @@ export function statusLine(status: number): string {
 
 /** WebSocket close codes, by what they mean. */
 export const CLOSE = {
+  badRequest: 1008,
   internal: 1011,
   goingAway: 1012,
   tooLarge: 1009,
   serverFull: 1013,
+  tryAgain: 1013,
   unauthorized: 4401,
   forbidden: 4403,
   slowConsumer: 4408,
@@ -54,18 +59,21 @@ export const CLOSE = {
 export interface Refusal {
   readonly code: ErrorCode;
   readonly error: string;
+  /** In how many milliseconds the same may be asked for again, where that is known. */
+  readonly againInMs?: number;
 }
 
 export type Ref = string | number;
 
-const channel = z
+export const channel = z
   .string('"channel" must be a string')
   .regex(CHANNEL, '"channel" must be 1 to 128 characters of A-Z a-z 0-9 _ . : @ -');
-const position = (field: string) =>
+export const position = (field: string) =>
   z
     .string(`"${field}" must be an id, such as "1700000000000-0"`)
     .refine(isPosition, `"${field}" must be an id of the form <milliseconds>-<sequence>, such as "1700000000000-0"`);
-const count = (field: string) => {
+export const text = (field: string) => z.string(`"${field}" must be text`);
+export const count = (field: string) => {
   const message = `"${field}" must be a whole number from 0 to ${MAX_PAGE}`;
   return z.number(message).int(message).min(0, message).max(MAX_PAGE, message);
 };
@@ -98,11 +106,11 @@ export const publication = z.object({
     .unknown()
     .refine((value) => value !== undefined, '"data" is missing: give any JSON value')
     .refine((value) => !deeperThan(value, MAX_DEPTH), `"data" may be nested ${MAX_DEPTH} deep at most`),
-  key: z
-    .string('"key" must be a string')
-    .min(1, '"key" must not be empty')
-    .max(MAX_KEY_LENGTH, `"key" must be at most ${MAX_KEY_LENGTH} characters`)
-    .optional(),
+  key: boundedText('"key" must be a string', {
+    min: 1,
+    max: MAX_KEY_LENGTH,
+    message: `"key" must be 1 to ${MAX_KEY_LENGTH} characters`,
+  }).optional(),
 });
 export type Publication = z.infer<typeof publication>;
 
@@ -115,6 +123,11 @@ export const historyQuery = z.object({
 });
 export type HistoryQuery = z.infer<typeof historyQuery>;
 
+export const presenceQuery = z.object({ channel });
+
+/** The fresh token of a connection that goes on, on every kind of connection. */
+export const authCommand = z.object({ token: z.string('"token" must be a string') });
+
 const commands = {
   subscribe: z
     .object({ channel, after: position('after').optional(), tail: count('tail').optional() })
@@ -122,25 +135,33 @@ const commands = {
   unsubscribe: z.object({ channel }),
   publish: publication,
   history: historyQuery,
-  presence: z.object({ channel }),
-  auth: z.object({ token: z.string('"token" must be a string') }),
+  presence: presenceQuery,
+  auth: authCommand,
   ping: z.object({}),
 };
-type Commands = typeof commands;
+
+/** What a kind of connection understands: its commands by their `type`. */
+export type CommandTable = Readonly<Record<string, z.ZodType<object>>>;
 
 /** One thing a client asks for, checked, with the `ref` that its reply repeats. */
-export type Command = {
-  [T in keyof Commands]: { type: T; ref: Ref | undefined } & z.infer<Commands[T]>;
-}[keyof Commands];
+export type CommandOf<Table extends CommandTable> = {
+  [T in keyof Table]: { type: T; ref: Ref | undefined } & z.infer<Table[T]>;
+}[keyof Table];
+export type Command = CommandOf<typeof commands>;
 
-export type Decoded =
-  | { readonly kind: 'command'; readonly command: Command }
+export type Decoded<C> =
+  | { readonly kind: 'command'; readonly command: C }
   | { readonly kind: 'refused'; readonly refusal: Refusal; readonly ref: Ref | undefined }
   /** Not a command: text that is no JSON object, or one whose `type` is none of ours (then `type` is given). */
   | { readonly kind: 'other'; readonly type: string | undefined };
 
-/** Reads one text frame. Never throws, whatever the text. */
-export function decodeCommand(text: string): Decoded {
+/** Reads one text frame of a `/ws` connection. Never throws, whatever the text. */
+export function decodeCommand(text: string): Decoded<Command> {
+  return decodeBy(commands, text);
+}
+
+/** Reads one text frame by a table of commands. Never throws, whatever the text. */
+export function decodeBy<Table extends CommandTable>(table: Table, text: string): Decoded<CommandOf<Table>> {
   let message: unknown;
   try {
     message = JSON.parse(text);
@@ -151,16 +172,17 @@ export function decodeCommand(text: string): Decoded {
     return { kind: 'other', type: undefined };
 
   const { type, ref } = message as { type?: unknown; ref?: unknown };
-  if (typeof type !== 'string' || !Object.hasOwn(commands, type)) {
+  const schema = typeof type === 'string' && Object.hasOwn(table, type) ? table[type] : undefined;
+  if (typeof type !== 'string' || schema === undefined) {
     return { kind: 'other', type: typeof type === 'string' ? type : undefined };
   }
   if (!isRef(ref)) {
     const error = `"ref" must be a number or a string of at most ${MAX_REF_LENGTH} characters`;
     return { kind: 'refused', refusal: { code: 'bad_request', error }, ref: undefined };
   }
-  const parsed = commands[type as keyof Commands].safeParse(message);
+  const parsed = schema.safeParse(message);
   if (!parsed.success) return { kind: 'refused', refusal: badRequest(type, parsed.error), ref };
-  return { kind: 'command', command: { ...parsed.data, type, ref } as Command };
+  return { kind: 'command', command: { ...parsed.data, type, ref } as CommandOf<Table> };
 }
 
 function isRef(value: unknown): value is Ref | undefined {

@@ -1,73 +1,69 @@
 /**
- * One WebSocket connection: its commands, its subscriptions, its limits. Speaks to the socket through an `Outlet`; knows no
- * uWS type.
+ * One connection of `/ws`: its commands, its subscriptions, its limits. What it writes, and when, is `socket-session.ts`.
  */
 import { BrokerUnavailable, ORIGIN } from '../broker/broker.ts';
-import type { Sink, Start } from './channel.ts';
-import type { Hub } from './hub.ts';
+import { NOTICE, noticedChannel, noticesOf } from '../broker/presence.ts';
+import { nameOf, type Rights, userOf } from './auth/rights.ts';
+import type { Start } from './channel.ts';
+import type { Members, Membership, Person } from './members.ts';
+import type { PresenceMode } from './namespaces.ts';
 import { type Operations, type Outcome, UNAVAILABLE } from './operations.ts';
-import { BATCH_BYTES, Gap, type Outgoing } from './outgoing.ts';
-import { type Command, decodeCommand, errorFrame, frame, type Ref, type Refusal } from './protocol.ts';
+import type { Form, Run } from './outgoing.ts';
+import { type Command, decodeCommand, frame, type Ref } from './protocol.ts';
+import type { ResumeTokens } from './resume-token.ts';
+import { SmallMap } from './small-map.ts';
+import { type Handshake, type Outlet, type SessionParts, SocketSession } from './socket-session.ts';
 import type { Subscription } from './subscription.ts';
-import type { Tally } from './tally.ts';
-
-/** The socket, as a session sees it. None of these may be called after the session was closed. */
-export interface Outlet {
-  /** Writes text frames at once. False when the socket is full: `Session.drained` tells when it is not any more. */
-  send(frames: readonly (string | Buffer)[]): boolean;
-  /** Writes one binary frame. */
-  sendBinary(bytes: ArrayBuffer): void;
-  /** Ends the connection because of a fault of the gateway's own, which is logged. */
-  fail(fault: unknown): void;
-}
 
 /** What all sessions of a gateway share. */
-export interface SessionContext {
-  readonly hub: Hub;
+export interface SessionContext extends SessionParts {
   readonly operations: Operations;
-  readonly tally: Tally;
+  readonly members: Members;
+  readonly rights: Rights;
+  readonly presenceMode: (channel: string) => PresenceMode;
+  readonly resumeTokens: ResumeTokens;
   readonly gatewayId: string;
+  readonly random: () => number;
+  readonly sleep: (ms: number) => Promise<unknown>;
   readonly echo: boolean;
   readonly maxChannels: number;
-  readonly now: () => number;
 }
-
-const NO_FRAMES: readonly Buffer[] = [];
 
 /** A subscription, or, while it is being made or ended, the promise of that. */
 type Slot = Subscription | Promise<void>;
 
-export class Session implements Sink {
-  readonly id: string;
-  readonly due: Subscription[] = [];
+export class Session extends SocketSession {
   readonly #context: SessionContext;
-  readonly #outlet: Outlet;
-  readonly #slots = new Map<string, Slot>();
-  #closed = false;
-  /** Since when the socket has been full, in milliseconds of the context's clock; 0 while it is not. */
-  #fullSince = 0;
+  readonly #resume: string;
+  readonly #slots = new SmallMap<Slot>();
+  /** The notices of presence, of the channels whose namespace announces them. */
+  #notices: Map<string, Subscription> | undefined;
 
-  constructor(id: string, context: SessionContext, outlet: Outlet) {
-    this.id = id;
+  constructor(handshake: Handshake, context: SessionContext, outlet: Outlet) {
+    super(handshake, context, outlet);
     this.#context = context;
-    this.#outlet = outlet;
+    this.#resume = handshake.query.get('resume') ?? '';
   }
 
-  /** Since when the connection has been lagging, or 0. */
-  get laggingSince(): number {
-    return this.#fullSince;
-  }
-
-  welcome(): void {
-    const { gatewayId } = this.#context;
+  start(): void {
+    const { gatewayId, resumeTokens } = this.#context;
     const message = 'Connected to Passerelle';
-    this.#send(frame('welcome', { message, connection: this.id, user: null, gateway: gatewayId }));
+    const resume = resumeTokens.issue(this.id);
+    this.send(
+      frame('welcome', { message, connection: this.id, user: userOf(this.caller), gateway: gatewayId, resume }),
+    );
+  }
+
+  *memberships(): Iterable<Membership> {
+    for (const [channel, slot] of this.#slots) {
+      if (!(slot instanceof Promise)) yield { channel, person: this.#person(), claim: undefined, nameLost: nothing };
+    }
   }
 
   binary(bytes: ArrayBuffer): void {
     this.#context.tally.received++;
-    if (this.#context.echo) this.#outlet.sendBinary(bytes);
-    else this.#refuse({ code: 'bad_request', error: 'Commands are text frames; this gateway echoes no binary ones' });
+    if (this.#context.echo) this.sendBinary(bytes);
+    else this.refuse({ code: 'bad_request', error: 'Commands are text frames; this gateway echoes no binary ones' });
   }
 
   text(text: string): void {
@@ -78,7 +74,7 @@ export class Session implements Sink {
         this.#run(decoded.command);
         return;
       case 'refused':
-        this.#refuse(decoded.refusal, decoded.ref);
+        this.refuse(decoded.refusal, decoded.ref);
         return;
       case 'other':
         this.#echo(text, decoded.type);
@@ -86,75 +82,35 @@ export class Session implements Sink {
     }
   }
 
-  /** The socket has room again. */
-  drained(): void {
-    if (this.#fullSince === 0) return;
-    this.#fullSince = 0;
-    this.#context.tally.lagging--;
-    this.pump();
-  }
-
-  pump(): void {
-    while (this.due.length > 0 && this.#fullSince === 0 && !this.#closed) {
-      const frames = this.#gather();
-      if (frames.length > 0 && !this.#outlet.send(frames)) this.#lag();
-    }
-    if (this.#fullSince !== 0) this.#releaseDue();
-  }
-
-  /** The connection is gone: nothing is written any more, and every channel is given back. */
-  close(): void {
-    this.#closed = true;
-    if (this.#fullSince !== 0) this.#context.tally.lagging--;
+  protected release(): void {
+    const { members } = this.#context;
     for (const [channel, slot] of this.#slots) {
       if (slot instanceof Promise) continue; // it finds the session closed when it is done
-      this.#context.hub.detach(slot);
-      this.#context.hub.leave(channel);
+      this.#give(channel, slot);
+      void members.broke(channel, this.id);
     }
     this.#slots.clear();
-    this.due.length = 0;
   }
 
-  /** Takes what is next, of one due subscription after the other, until one write is full. */
-  #gather(): readonly Buffer[] {
-    let gathered: readonly Buffer[] = NO_FRAMES;
-    let bytes = 0;
-    let subscription = this.due.at(-1);
-    while (subscription !== undefined && bytes < BATCH_BYTES) {
-      const item: Outgoing | undefined = subscription.take();
-      if (item === undefined) {
-        this.due.pop();
-        if (subscription.owed) this.#context.hub.fetch(subscription);
-        subscription = this.due.at(-1);
-        continue;
-      }
-      const frames = this.#framesOf(item);
-      for (const { length } of frames) bytes += length;
-      gathered = gathered === NO_FRAMES ? frames : [...gathered, ...frames]; // most often there is one run, shared by all
+  protected renewed(): undefined {
+    const { rights } = this.#context;
+    for (const [channel, slot] of this.#slots) {
+      if (slot instanceof Promise) continue; // it looks at its rights by itself
+      if (rights.refuse(this.caller, 'presence', channel) !== undefined) this.#giveNotices(channel);
+      const refusal = rights.refuse(this.caller, 'subscribe', channel);
+      if (refusal === undefined) continue;
+      this.refuse(refusal);
+      this.#unsubscribe({ type: 'unsubscribe', channel, ref: undefined });
     }
-    this.#context.tally.deliveredBytes += bytes;
-    return gathered;
   }
 
-  #framesOf(item: Outgoing): readonly Buffer[] {
-    if (item instanceof Gap) {
-      this.#context.tally.gaps++;
-      return [item.frame];
-    }
-    this.#context.tally.delivered += item.events.length;
-    return item.frames;
+  protected override isPlain({ ring: { channel } }: Subscription): boolean {
+    return noticedChannel(channel) === undefined;
   }
 
-  #lag(): void {
-    if (this.#closed) return; // the outlet closed it for being too full
-    this.#fullSince = this.#context.now();
-    this.#context.tally.lagging++;
-    this.#context.tally.lags++;
-  }
-
-  /** What history was read for it is not kept while nobody reads: it is read again when there is room. */
-  #releaseDue(): void {
-    for (const subscription of this.due) subscription.release();
+  protected framesOf(run: Run, { ring: { channel } }: Subscription): readonly Buffer[] {
+    const noticed = noticedChannel(channel);
+    return noticed === undefined ? run.frames : run.framesAs(noticeFrame, noticed);
   }
 
   #run(command: Command): void {
@@ -166,36 +122,48 @@ export class Session implements Sink {
         this.#unsubscribe(command);
         return;
       case 'publish':
-        this.#answer('published', this.#context.operations.publish(command), command.ref);
-        return;
-      case 'history':
-        this.#answer('history', this.#context.operations.history(command), command.ref);
-        return;
-      case 'presence':
-        this.#refuse({ code: 'bad_request', error: 'This gateway does not track presence' }, command.ref);
-        return;
-      case 'auth':
-        this.#refuse(
-          { code: 'unauthorized', error: 'This gateway takes no tokens: everyone is anonymous' },
+        this.#answer(
+          'published',
+          this.#context.operations.publish(this.caller, command, { connection: this.id }),
           command.ref,
         );
         return;
+      case 'history':
+        this.#answer('history', this.#context.operations.history(this.caller, command), command.ref);
+        return;
+      case 'presence':
+        this.#answer('presence', this.#context.operations.presence(this.caller, command.channel), command.ref);
+        return;
+      case 'auth':
+        this.renew(command.token, command.ref).catch((fault: unknown) => this.fail(fault));
+        return;
       case 'ping':
-        this.#send(frame('pong', {}, command.ref));
+        this.send(frame('pong', {}, command.ref));
         return;
     }
   }
 
-  #subscribe({ channel, after, tail, ref }: Command & { type: 'subscribe' }): void {
+  #subscribe(command: Command & { type: 'subscribe' }): void {
+    const { channel, after, tail, ref } = command;
     const { maxChannels } = this.#context;
-    if (this.#slots.get(channel) !== undefined) {
+    const slot = this.#slots.get(channel);
+    if (slot instanceof Promise) {
+      this.#inTurn(slot, () => this.#subscribe(command));
+      return;
+    }
+    if (slot !== undefined) {
       const error = `Already subscribed to ${channel}; unsubscribe first to start from another position`;
-      this.#refuse({ code: 'bad_request', error }, ref);
+      this.refuse({ code: 'bad_request', error }, ref);
+      return;
+    }
+    const refusal = this.#context.rights.refuse(this.caller, 'subscribe', channel);
+    if (refusal !== undefined) {
+      this.refuse(refusal, ref);
       return;
     }
     if (this.#slots.size >= maxChannels) {
       const error = `A connection may have ${maxChannels} channels; unsubscribe from one, or open another connection`;
-      this.#refuse({ code: 'too_many', error }, ref);
+      this.refuse({ code: 'too_many', error }, ref);
       return;
     }
     const start = after !== undefined ? { after } : tail !== undefined ? { tail } : undefined;
@@ -203,58 +171,96 @@ export class Session implements Sink {
   }
 
   async #begin(channel: string, start: Start, ref: Ref | undefined): Promise<void> {
-    const { hub } = this.#context;
+    const { hub, members } = this.#context;
+    const held: string[] = [];
     try {
+      const notices = await this.#beginNotices(channel, held);
       const { subscription, position, recovered } = await hub.subscribe(channel, start);
-      if (this.#closed) {
-        hub.leave(channel);
+      held.push(channel);
+      // A fresh token that came meanwhile may allow less than the one before it.
+      const refusal = this.#context.rights.refuse(this.caller, 'subscribe', channel);
+      if (this.closed || refusal !== undefined) {
+        for (const name of held) hub.leave(name);
+        this.#slots.delete(channel);
+        if (refusal !== undefined) this.refuse(refusal, ref);
         return;
       }
       this.#slots.set(channel, subscription);
-      this.#send(frame('subscribed', { channel, position: position || ORIGIN, recovered }, ref));
-      hub.attach(subscription, this);
-      this.due.push(subscription);
-      this.pump();
+      this.send(frame('subscribed', { channel, position: position || ORIGIN, recovered }, ref));
+      this.follow(subscription);
+      if (notices !== undefined) {
+        this.#notices ??= new Map();
+        this.#notices.set(channel, notices);
+        this.follow(notices);
+      }
+      members.enter(channel, this.#person());
     } catch (error) {
+      for (const name of held) hub.leave(name);
       this.#slots.delete(channel);
-      if (error instanceof BrokerUnavailable) this.#refuse(UNAVAILABLE, ref);
-      else this.#fail(error);
+      if (error instanceof BrokerUnavailable) this.refuse(UNAVAILABLE, ref);
+      else this.fail(error);
     }
   }
 
+  /** Begins with the notices where there are to be any, before the channel itself: so no later one is missed. */
+  async #beginNotices(channel: string, held: string[]): Promise<Subscription | undefined> {
+    const { hub, presenceMode, rights } = this.#context;
+    if (presenceMode(channel) !== 'announce') return undefined;
+    // Who may not see who is there is not told who comes and goes either.
+    if (rights.refuse(this.caller, 'presence', channel) !== undefined) return undefined;
+    const name = noticesOf(channel);
+    const { subscription } = await hub.subscribe(name, undefined);
+    held.push(name);
+    return subscription;
+  }
+
   #unsubscribe({ channel, ref }: Command & { type: 'unsubscribe' }): void {
-    const { hub } = this.#context;
     const slot = this.#slots.get(channel);
     if (slot instanceof Promise) {
-      // Answered in the order asked: first that the subscription stands, then that it ended.
-      void slot.then(() => {
-        if (!this.#closed) this.#unsubscribe({ type: 'unsubscribe', channel, ref });
-      });
+      this.#inTurn(slot, () => this.#unsubscribe({ type: 'unsubscribe', channel, ref }));
       return;
     }
     if (slot === undefined) {
-      this.#refuse({ code: 'bad_request', error: `Not subscribed to ${channel}` }, ref);
+      this.refuse({ code: 'bad_request', error: `Not subscribed to ${channel}` }, ref);
       return;
     }
     this.#slots.delete(channel);
-    hub.detach(slot);
-    hub.leave(channel);
-    const due = this.due.indexOf(slot);
-    if (due >= 0) this.due.splice(due, 1);
-    this.#send(frame('unsubscribed', { channel }, ref));
+    this.#give(channel, slot);
+    this.#context.members.exit(channel, this.id);
+    this.send(frame('unsubscribed', { channel }, ref));
+  }
+
+  /** What is asked of a channel while its subscription is being made is answered in the order asked. */
+  #inTurn(making: Promise<void>, command: () => void): void {
+    void making.then(() => {
+      if (!this.closed) command();
+    });
+  }
+
+  /** Gives a channel back, and its notices. */
+  #give(channel: string, subscription: Subscription): void {
+    this.unfollow(subscription);
+    this.#giveNotices(channel);
+  }
+
+  #giveNotices(channel: string): void {
+    const notices = this.#notices?.get(channel);
+    if (notices === undefined) return;
+    this.unfollow(notices);
+    this.#notices?.delete(channel);
+  }
+
+  #person(): Person {
+    return { connection: this.id, user: userOf(this.caller), name: nameOf(this.caller), resume: this.#resume };
   }
 
   #answer(type: string, asked: Promise<Outcome>, ref: Ref | undefined): void {
     asked
       .then((outcome) => {
-        if (outcome.ok) this.#send(frame(type, outcome.fields, ref));
-        else this.#refuse(outcome.refusal, ref);
+        if (outcome.ok) this.send(frame(type, outcome.fields, ref));
+        else this.refuse(outcome.refusal, ref);
       })
-      .catch((fault: unknown) => this.#fail(fault));
-  }
-
-  #fail(fault: unknown): void {
-    if (!this.#closed) this.#outlet.fail(fault);
+      .catch((fault: unknown) => this.fail(fault));
   }
 
   #echo(text: string, type: string | undefined): void {
@@ -264,21 +270,20 @@ export class Session implements Sink {
         type === undefined
           ? 'Send a JSON object with a "type"'
           : `Unknown type ${JSON.stringify(type)}; there are ${known}`;
-      this.#refuse({ code: 'bad_request', error });
+      this.refuse({ code: 'bad_request', error });
       return;
     }
     const timestamp = new Date(this.#context.now()).toISOString();
     const hint = type === undefined ? {} : { hint: `Unknown type ${JSON.stringify(type)}; there are ${known}` };
-    this.#send(frame('echo', { original: text, timestamp, ...hint }));
+    this.send(frame('echo', { original: text, timestamp, ...hint }));
   }
+}
 
-  #refuse(refusal: Refusal, ref?: Ref | undefined): void {
-    this.#context.tally.errors++;
-    if (!this.#closed) this.#send(errorFrame(refusal, ref));
-  }
+const noticeFrame: Form = ({ name, text }, channel) => {
+  if (name !== NOTICE.joined && name !== NOTICE.left) return undefined;
+  return `${frame(name, { channel }).slice(0, -1)},${text.slice(1)}`;
+};
 
-  /** Replies are not held back while the socket is full: a client that asks without reading is closed by the binding. */
-  #send(text: string): void {
-    if (!this.#closed && !this.#outlet.send([text]) && this.#fullSince === 0) this.#lag();
-  }
+function nothing(): void {
+  // A connection of this kind has no name that must be unique.
 }

@@ -85,22 +85,25 @@ export function choice<const T extends string>(
   };
 }
 
-/** `on` or `off`. */
+/** `on` or `off`, or the words that others have for it. */
 export function toggle(name: string, fallback: boolean, options: Documented): Setting<boolean> {
   return {
     name,
     about: options.about,
-    allowed: 'on, off',
+    allowed: 'on, off (1, true and 0, false mean the same)',
     fallback,
     fallbackText: fallback ? 'on' : 'off',
     secret: options.secret ?? false,
     parse(text) {
-      if (text === 'on') return { ok: true, value: true };
-      if (text === 'off') return { ok: true, value: false };
+      if (ON.has(text)) return { ok: true, value: true };
+      if (OFF.has(text)) return { ok: true, value: false };
       return { ok: false, error: 'is neither on nor off' };
     },
   };
 }
+
+const ON: ReadonlySet<string> = new Set(['on', '1', 'true']);
+const OFF: ReadonlySet<string> = new Set(['off', '0', 'false']);
 
 /** Text of its own form. Without `fallbackText` an undefined fallback is shown as `none`. */
 export function text<T>(

@@ -1,214 +1,121 @@
 /** The uWebSockets.js binding of `/events`: HTTP responses in, streams out. */
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
 import { BrokerUnavailable } from '../broker/broker.ts';
-import type { Connection, Connections } from './connections.ts';
-import type { Logger } from './log.ts';
-import { corsHeaders, type OriginCheck, preflightHeaders } from './origin.ts';
-import { ERROR_STATUS, type Refusal, statusLine } from './protocol.ts';
-import type { Stream, StreamOutlet, Streams } from './stream.ts';
+import type { Authenticated } from './auth/authenticator.ts';
+import type { CredentialSources } from './auth/credentials.ts';
+import { type Rights, userOf } from './auth/rights.ts';
+import {
+  type Asked,
+  bindPreflight,
+  CANNOT_SERVE,
+  readAsked,
+  refuse,
+  refuseOrigin,
+  SseResponse,
+  type SseResponseOptions,
+  turnAway,
+} from './sse-response.ts';
+import type { Stream, StreamRequest, Streams } from './stream.ts';
 import { decodeStreamRequest } from './stream-request.ts';
-import type { Tally } from './tally.ts';
 
-export interface SseOptions {
+export interface SseOptions extends SseResponseOptions {
   readonly streams: Streams;
-  readonly connections: Connections;
-  readonly originAllowed: OriginCheck;
-  readonly tally: Tally;
-  readonly log: Logger;
-  readonly newId: () => string;
+  readonly authenticate: (sources: CredentialSources) => Promise<Authenticated>;
+  readonly rights: Rights;
   readonly maxChannels: number;
 }
 
-/** More than this inside one cork can get lost when the socket is full. */
-const CORK_BYTES = 16_384 - 64;
-const RETRY_AFTER_SECONDS = 2;
-
-/** What is needed of a request once it is gone. */
-interface Asked {
-  readonly origin: string | undefined;
-  /** Whether whoever asks is an EventSource, which gives up for good on any status but 200. */
-  readonly eventSource: boolean;
+/** One request, which its client may give up at any time. Held for as long as its stream flows: what it was asked for is not part of it. */
+interface Exchange {
+  response: SseResponse | undefined;
+  aborted: boolean;
 }
 
 export function bindSse(app: TemplatedApp, options: SseOptions): void {
   app.get('/events', (res, req) => {
-    const state = { aborted: false };
-    let response: Response | undefined;
+    const exchange: Exchange = { response: undefined, aborted: false };
     res.onAborted(() => {
-      state.aborted = true;
-      response?.closed('aborted');
+      exchange.aborted = true;
+      exchange.response?.closed('aborted');
     });
-    options.tally.received++;
-    const asked = readAsked(req);
-    const query = new URLSearchParams(req.getQuery() ?? '');
-    const decoded = decodeStreamRequest(query, req.getHeader('last-event-id'), options.maxChannels);
-    if (!options.originAllowed(asked.origin, req.getHeader('host') || undefined)) {
-      const error =
-        'Pages of this origin may not read events; the gateway allows its own origin and those in ALLOWED_ORIGINS';
-      refuse(res, { ...asked, origin: undefined }, { code: 'forbidden', error }, options.tally);
-      return;
-    }
-    if (!decoded.ok) {
-      refuse(res, asked, decoded.refusal, options.tally);
-      return;
-    }
-    const { connections } = options;
-    if (connections.draining || connections.full) {
-      turnAway(res, asked, options);
-      return;
-    }
-    options.streams.open(decoded.request).then(
-      (stream) => {
-        // Others may have taken the last places, or the drain may have begun, while this one was being opened.
-        if (!state.aborted && (connections.draining || connections.full)) {
-          stream.close();
-          turnAway(res, asked, options);
-          return;
-        }
-        response = new Response(res, stream, options);
-        if (state.aborted) response.closed('aborted');
-        else response.start(asked);
-      },
-      (error: unknown) => {
-        if (!(error instanceof BrokerUnavailable)) {
-          options.log.error({ err: error }, 'a stream failed through a fault of the gateway');
-        }
-        if (!state.aborted) turnAway(res, asked, options);
-      },
-    );
+    begin(exchange, res, req, options);
   });
 
-  app.options('/events', (res, req) => {
-    const { origin } = readAsked(req);
-    const allowed = options.originAllowed(origin, req.getHeader('host') || undefined);
-    res.cork(() => {
-      res.writeStatus('204 No Content');
-      if (allowed) writeHeaders(res, [...corsHeaders(origin), ...preflightHeaders('GET, OPTIONS')]);
-      res.endWithoutBody();
+  bindPreflight(app, '/events', options);
+}
+
+/** Reads the request while it is there. */
+function begin(exchange: Exchange, res: HttpResponse, req: HttpRequest, options: SseOptions): void {
+  const asked = readAsked(res, req, options);
+  options.tally.received++;
+  const query = new URLSearchParams(req.getQuery() ?? '');
+  const decoded = decodeStreamRequest(query, req.getHeader('last-event-id'), options.maxChannels);
+  if (!asked.allowed) {
+    refuseOrigin(res, asked, options);
+  } else if (!decoded.ok) {
+    refuse(res, asked, decoded.refusal, options);
+  } else {
+    const sources = { authorization: req.getHeader('authorization'), query, protocols: '' };
+    serve(exchange, res, asked, decoded.request, sources, options).catch((err: unknown) => {
+      options.log.error({ err }, 'a stream failed through a fault of the gateway');
+      if (!exchange.aborted && exchange.response === undefined) turnAway(res, asked, CANNOT_SERVE, options);
     });
+  }
+}
+
+/** Finds out who asks, and lets the stream flow, or refuses it. */
+async function serve(
+  exchange: Exchange,
+  res: HttpResponse,
+  asked: Asked,
+  request: StreamRequest,
+  sources: CredentialSources,
+  options: SseOptions,
+): Promise<void> {
+  const { connections, admission, rights } = options;
+  const authenticated = await options.authenticate(sources);
+  if (exchange.aborted) return;
+  if (!authenticated.ok) {
+    const { refusal } = authenticated;
+    if (refusal.code === 'unavailable') turnAway(res, asked, { refusal }, options);
+    else refuse(res, asked, refusal, options);
+    return;
+  }
+  const { caller } = authenticated;
+  for (const channel of request.channels) {
+    const refusal = rights.refuse(caller, 'subscribe', channel);
+    if (refusal === undefined) continue;
+    refuse(res, asked, refusal, options);
+    return;
+  }
+  // First: what is begun for a stream that has no place would only be given back.
+  const verdict = !connections.taking ? undefined : admission.admit(asked.address, userOf(caller) ?? undefined);
+  if (verdict === undefined || !verdict.admitted) {
+    turnAway(res, asked, verdict ?? CANNOT_SERVE, options);
+    return;
+  }
+  const { place } = verdict;
+  const stream = await openStream(request, options).catch((fault: unknown) => {
+    admission.release(place);
+    throw fault;
   });
+  // The drain may have begun while it was being opened.
+  if (stream === undefined || exchange.aborted || !connections.taking) {
+    admission.release(place);
+    stream?.close();
+    if (!exchange.aborted) turnAway(res, asked, CANNOT_SERVE, options);
+    return;
+  }
+  exchange.response = new SseResponse(res, stream, options);
+  exchange.response.start(asked, caller, place);
 }
 
-function readAsked(req: HttpRequest): Asked {
-  return {
-    origin: req.getHeader('origin') || undefined,
-    eventSource: req.getHeader('accept').includes('text/event-stream'),
-  };
-}
-
-function writeHeaders(res: HttpResponse, headers: readonly (readonly [name: string, value: string])[]): void {
-  for (const [name, value] of headers) res.writeHeader(name, value);
-}
-
-function writeStreamHead(res: HttpResponse, origin: string | undefined): void {
-  res.writeStatus('200 OK');
-  res.writeHeader('Content-Type', 'text/event-stream');
-  res.writeHeader('Cache-Control', 'no-cache, no-transform');
-  res.writeHeader('X-Accel-Buffering', 'no');
-  writeHeaders(res, corsHeaders(origin));
-}
-
-/** Refuses for good: the request will not be answered otherwise when it is made again. */
-function refuse(res: HttpResponse, asked: Asked, { code, error }: Refusal, tally: Tally): void {
-  tally.errors++;
-  res.cork(() => {
-    res.writeStatus(statusLine(ERROR_STATUS[code]));
-    res.writeHeader('Content-Type', 'application/json');
-    writeHeaders(res, corsHeaders(asked.origin));
-    res.end(JSON.stringify({ error: { code, message: error } }));
-  });
-}
-
-/** This gateway cannot serve the stream now, but it, or another, will: an EventSource is told when to come back. */
-function turnAway(res: HttpResponse, asked: Asked, { connections, streams, tally }: SseOptions): void {
-  tally.turnedAway++;
-  res.cork(() => {
-    if (asked.eventSource) {
-      writeStreamHead(res, asked.origin);
-      res.end(`${streams.retry()}\n`);
-      return;
-    }
-    const full = connections.full && !connections.draining;
-    const error = full
-      ? ({ code: 'server_full', message: 'Server full' } as const)
-      : ({ code: 'unavailable', message: 'This gateway cannot serve the stream now; come back shortly' } as const);
-    res.writeStatus(statusLine(ERROR_STATUS[error.code]));
-    res.writeHeader('Content-Type', 'application/json');
-    res.writeHeader('Retry-After', String(RETRY_AFTER_SECONDS));
-    writeHeaders(res, corsHeaders(asked.origin));
-    res.end(JSON.stringify({ error }));
-  });
-}
-
-class Response implements StreamOutlet, Connection {
-  readonly #res: HttpResponse;
-  readonly #stream: Stream;
-  readonly #options: SseOptions;
-  readonly #id: string;
-  #started = false;
-  #open = true;
-
-  constructor(res: HttpResponse, stream: Stream, options: SseOptions) {
-    this.#res = res;
-    this.#stream = stream;
-    this.#options = options;
-    this.#id = options.newId();
-  }
-
-  get laggingSince(): number {
-    return this.#stream.laggingSince;
-  }
-
-  start({ origin }: Asked): void {
-    const { tally, connections, log } = this.#options;
-    this.#started = true;
-    tally.opened.sse++;
-    tally.open.sse++;
-    connections.add(this);
-    log.debug({ connection: this.#id, transport: 'sse' }, 'connection opened');
-    // Once this is registered uWS leaves its own buffer to us: an empty write makes it send what is waiting.
-    this.#res.onWritable(() => {
-      if (!this.#open) return true;
-      this.#res.cork(() => this.#res.write(''));
-      this.#stream.drained();
-      return true;
-    });
-    this.#res.cork(() => writeStreamHead(this.#res, origin));
-    this.#stream.start(this);
-  }
-
-  write(bytes: Buffer): boolean {
-    let room = true;
-    for (let from = 0; from < bytes.length; from += CORK_BYTES) {
-      const part = bytes.length <= CORK_BYTES ? bytes : bytes.subarray(from, from + CORK_BYTES);
-      this.#res.cork(() => {
-        room = this.#res.write(part);
-      });
-    }
-    return room;
-  }
-
-  end(): void {
-    this.closed('ended');
-    this.#res.cork(() => this.#res.end());
-  }
-
-  closeSlow(): void {
-    if (this.#open) this.#stream.end();
-  }
-
-  closeGoingAway(): void {
-    if (this.#open) this.#stream.end();
-  }
-
-  /** The response is over, or about to be, and may not be written to any more. */
-  closed(why: string): void {
-    if (!this.#open) return;
-    this.#open = false;
-    this.#stream.close();
-    if (!this.#started) return;
-    this.#options.connections.remove(this);
-    this.#options.tally.closed('sse', why);
-    this.#options.log.debug({ connection: this.#id, transport: 'sse', why }, 'connection closed');
+/** Undefined where the broker cannot be reached now. */
+async function openStream(request: StreamRequest, { streams }: SseOptions): Promise<Stream | undefined> {
+  try {
+    return await streams.open(request);
+  } catch (error) {
+    if (!(error instanceof BrokerUnavailable)) throw error;
+    return undefined;
   }
 }

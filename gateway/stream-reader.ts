@@ -3,7 +3,7 @@
  * a cursor over all of them. Knows no socket: a `Writer` writes what is read.
  */
 import { ORIGIN } from '../broker/broker.ts';
-import type { Sink } from './channel.ts';
+import { NOTHING_DUE, type Sink } from './channel.ts';
 import type { Hub } from './hub.ts';
 import { BATCH_BYTES, encodeCursor, Gap } from './outgoing.ts';
 import { Subscription } from './subscription.ts';
@@ -21,7 +21,7 @@ export interface Writer {
 
 /** The subscriptions of a stream or of a feed, read as blocks whose ids are a cursor over all of them. */
 export class Reader implements Sink {
-  readonly due: Subscription[] = [];
+  due = NOTHING_DUE;
   readonly subscriptions: readonly Subscription[];
   readonly #envelope: boolean;
   readonly #parts: ReaderParts;
@@ -37,7 +37,7 @@ export class Reader implements Sink {
   /** From now on the writer is told when there is something to read; what there is already is due at once. */
   attach(): void {
     for (const subscription of this.subscriptions) this.#parts.hub.attach(subscription, this);
-    this.due.push(...this.subscriptions);
+    this.due = [...this.subscriptions];
   }
 
   detach(): void {
@@ -52,6 +52,15 @@ export class Reader implements Sink {
 
   pump(): void {
     this.writer.pump();
+  }
+
+  get channels(): readonly string[] {
+    return this.subscriptions.map(({ ring }) => ring.channel);
+  }
+
+  /** What all readers have in common whose blocks are the same. */
+  get key(): string {
+    return `${this.channels.join(',')} ${this.#envelope}`;
   }
 
   get cursor(): string {
@@ -78,7 +87,7 @@ export class Reader implements Sink {
       this.#takeInto(blocks, subscription, audience);
       for (const block of blocks.slice(before)) bytes += block.length;
       if (blocks.length > before) continue;
-      this.due.pop();
+      this.due = this.due.slice(0, -1);
       if (subscription.owed) this.#parts.hub.fetch(subscription);
       subscription = this.due.at(-1);
     }

@@ -5,7 +5,9 @@ import fc from 'fast-check';
 import { MemoryBroker, MemoryStore } from '../broker/memory.ts';
 import type { Start } from './channel.ts';
 import { Hub } from './hub.ts';
+import { Members } from './members.ts';
 import { decodeCursor } from './outgoing.ts';
+import { ResumeTokens } from './resume-token.ts';
 import { type StreamOutlet, Streams } from './stream.ts';
 import { Tally } from './tally.ts';
 
@@ -19,6 +21,7 @@ async function rest(): Promise<void> {
 
 /** A socket that takes everything until it is told to be full; what is written then still goes out, as with a real one. */
 class Socket implements StreamOutlet {
+  readonly person = { connection: 'connection', user: null, name: null, resume: '' };
   text = '';
   full = false;
   ended = false;
@@ -32,7 +35,7 @@ class Socket implements StreamOutlet {
     return !this.full;
   }
 
-  end(): void {
+  close(): void {
     this.ended = true;
   }
 
@@ -69,9 +72,17 @@ function world(): {
   const tally = new Tally();
   const hub = new Hub(broker, () => ({ size: 1_000, retentionMs: 3_600_000 }), LIMITS, Date.now);
   broker.listen(hub);
+  const members = new Members({
+    broker,
+    modeOf: () => 'list',
+    tokens: new ResumeTokens(),
+    lease: () => 'gateway',
+    now: () => clock.now,
+  });
   const streams = new Streams({
     hub,
     tally,
+    members,
     keepAliveMs: 15_000,
     retryMs: 2_000,
     now: () => clock.now,

@@ -4,6 +4,7 @@
  * up. Speaks to the socket through a `StreamOutlet`; knows no uWS type.
  */
 import type { Start } from './channel.ts';
+import type { Members, Membership, Person } from './members.ts';
 import { Reader, type ReaderParts, type Writer } from './stream-reader.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -11,10 +12,13 @@ import type { Subscription } from './subscription.ts';
 export interface StreamOutlet {
   /** Writes the bytes at once. False when the socket is full: `Stream.drained` tells when it is not any more. */
   write(bytes: Buffer): boolean;
-  end(): void;
+  close(): void;
+  /** As whom it is a member of its channels. */
+  readonly person: Person;
 }
 
 export interface StreamOptions extends ReaderParts {
+  readonly members: Members;
   readonly keepAliveMs: number;
   /** Each stream is told a value around it. */
   readonly retryMs: number;
@@ -35,12 +39,14 @@ const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
 /** Streams of the same channels, in the same order and form, that all have everything up to the feed's cursor. */
 class Feed implements Writer {
   readonly reader: Reader;
+  readonly key: string;
   readonly members = new Set<Stream>();
   readonly #now: () => number;
   lastWrite: number;
 
   constructor(reader: Reader, now: () => number) {
     this.reader = reader;
+    this.key = reader.key;
     this.#now = now;
     this.lastWrite = now();
     reader.writer = this;
@@ -82,7 +88,7 @@ export class Streams {
       for (const { ring } of subscriptions) hub.leave(ring.channel);
       throw failure.reason;
     }
-    return new Stream(request, subscriptions, this);
+    return new Stream(subscriptions, request.envelope, this);
   }
 
   /** Writes a comment to every stream that has been silent for too long. Called about every second. */
@@ -102,11 +108,11 @@ export class Streams {
   }
 
   /** Takes a stream that has read all there is into its feed, unless the feed stands elsewhere just now. */
-  join(stream: Stream, reader: Reader, key: string): Feed | undefined {
-    let feed = this.#feeds.get(key);
+  join(stream: Stream, reader: Reader): Feed | undefined {
+    let feed = this.#feeds.get(reader.key);
     if (feed === undefined) {
       feed = new Feed(reader, this.options.now);
-      this.#feeds.set(key, feed);
+      this.#feeds.set(feed.key, feed);
     } else {
       feed.pump(); // it may have something from this very tick still to write
       if (!feed.reader.current || feed.reader.cursor !== reader.cursor) return undefined;
@@ -118,11 +124,11 @@ export class Streams {
   }
 
   /** Takes a stream out of its feed; the last one takes the feed along. */
-  part(stream: Stream, feed: Feed, key: string): void {
+  part(stream: Stream, feed: Feed): void {
     feed.members.delete(stream);
     if (feed.members.size > 0) return;
     feed.reader.detach();
-    this.#feeds.delete(key);
+    this.#feeds.delete(feed.key);
   }
 
   setApart(stream: Stream): void {
@@ -135,20 +141,16 @@ export class Streams {
 }
 
 export class Stream implements Writer {
-  readonly #channels: readonly string[];
   readonly #streams: Streams;
-  readonly #feedKey: string;
   #outlet: StreamOutlet | undefined;
   /** Its own reader while it reads for itself, its feed otherwise. */
   #source: Reader | Feed;
   #lastWrite = 0;
   #fullSince = 0;
 
-  constructor(request: StreamRequest, subscriptions: readonly Subscription[], streams: Streams) {
-    this.#channels = request.channels;
+  constructor(subscriptions: readonly Subscription[], envelope: boolean, streams: Streams) {
     this.#streams = streams;
-    this.#feedKey = `${request.channels.join(',')} ${request.envelope}`;
-    this.#source = new Reader(subscriptions, request.envelope, streams.options, this);
+    this.#source = new Reader(subscriptions, envelope, streams.options, this);
   }
 
   /** Since when the stream has been lagging, or 0. */
@@ -164,6 +166,15 @@ export class Stream implements Writer {
     this.#write(Buffer.from(`${this.#streams.retry()}id: ${reader.cursor}\n\n`));
     reader.attach();
     this.pump();
+    const { members } = this.#streams.options;
+    for (const { channel, person } of this.memberships()) members.enter(channel, person);
+  }
+
+  /** The channels of which this connection is a member. */
+  *memberships(): Iterable<Membership> {
+    const person = this.#outlet?.person;
+    if (person === undefined) return;
+    for (const channel of this.#reader.channels) yield { channel, person, claim: undefined, nameLost: nothing };
   }
 
   /** Writes what it reads for itself, as far as the socket takes it, and joins its feed when it has everything. */
@@ -176,7 +187,7 @@ export class Stream implements Writer {
       this.#write(blocks);
     }
     if (this.#fullSince !== 0) reader.release();
-    else if (reader.current) this.#source = this.#streams.join(this, reader, this.#feedKey) ?? reader;
+    else if (reader.current) this.#source = this.#streams.join(this, reader) ?? reader;
   }
 
   /** Writes what its feed has read. Where that fills the socket it goes on by itself, from after that. */
@@ -188,7 +199,7 @@ export class Stream implements Writer {
     this.#streams.setApart(this);
     reader.attach();
     this.#source = reader;
-    this.#streams.part(this, feed, this.#feedKey);
+    this.#streams.part(this, feed);
   }
 
   keepAlive(before: number): void {
@@ -207,18 +218,24 @@ export class Stream implements Writer {
   end(): void {
     const outlet = this.#outlet;
     outlet?.write(Buffer.from(`${this.#streams.retry()}\n`));
-    outlet?.end();
+    outlet?.close();
   }
 
   /** The connection is gone: nothing is written any more, and every channel is given back. */
   close(): void {
-    const { hub, tally } = this.#streams.options;
+    const { hub, tally, members } = this.#streams.options;
     if (this.#fullSince !== 0) tally.lagging--;
+    for (const { channel, person } of this.memberships()) void members.broke(channel, person.connection);
     this.#outlet = undefined;
-    if (this.#source instanceof Feed) this.#streams.part(this, this.#source, this.#feedKey);
+    if (this.#source instanceof Feed) this.#streams.part(this, this.#source);
     else this.#source.detach();
     this.#streams.forget(this);
-    for (const channel of this.#channels) hub.leave(channel);
+    for (const channel of this.#reader.channels) hub.leave(channel);
+  }
+
+  /** The one that reads for it, alone or for its feed. */
+  get #reader(): Reader {
+    return this.#source instanceof Feed ? this.#source.reader : this.#source;
   }
 
   #write(bytes: Buffer): void {
@@ -229,4 +246,8 @@ export class Stream implements Writer {
     tally.lagging++;
     tally.lags++;
   }
+}
+
+function nothing(): void {
+  // A stream has no name that must be unique.
 }

@@ -30,6 +30,8 @@ export class Subscription {
   #replayed = 0;
   /** A read of the history ended in a gap with nothing after it: the gap, and where it leads. */
   #finalGap: { readonly gap: Gap; readonly to: Position } | undefined;
+  /** The one that takes for it, too. */
+  #leader: Subscription | undefined;
 
   /** A subscriber that has everything up to `position`. */
   constructor(ring: Ring, position: Position) {
@@ -40,7 +42,19 @@ export class Subscription {
 
   /** The last event that was taken, or where it began. */
   get position(): Position {
-    return this.#position;
+    return this.#leader === undefined ? this.#position : this.#leader.position;
+  }
+
+  /** From now on another one, which stands at the same place, takes for both, until they part. */
+  goWith(leader: Subscription): void {
+    this.release();
+    this.#leader = leader;
+  }
+
+  /** From now on it takes for itself again, from where the other one is. */
+  part(): void {
+    this.#position = this.position;
+    this.#leader = undefined;
   }
 
   /** Whether history must be read after `position`, and handed to `supply`, before anything can be taken. */

@@ -7,13 +7,15 @@ import { readFileSync } from 'node:fs';
 import { SETTINGS } from './config.ts';
 import type { Setting } from './setting.ts';
 
-export type Command = 'start' | 'help' | 'version';
+/** `worker`: one of several processes of a gateway; only that starts it so. */
+export type Command = 'start' | 'worker' | 'help' | 'version';
 export type ParsedArguments =
   | { readonly ok: true; readonly command: Command }
   | { readonly ok: false; readonly error: string };
 
 /** What the arguments, without the program's own name, ask for. Settings are variables, so anything else is a mistake. */
 export function parseArguments(args: readonly string[]): ParsedArguments {
+  if (args.length === 1 && args[0] === 'worker') return { ok: true, command: 'worker' };
   const unknown = args.find((arg) => arg !== '--help' && arg !== '-h' && arg !== '--version');
   if (unknown !== undefined) {
     const error = `Unknown argument ${JSON.stringify(unknown)}. Settings are given as environment variables; --help lists them.`;
@@ -58,7 +60,7 @@ function settings(): readonly Setting<unknown>[] {
 }
 
 function helpEntry(setting: Setting<unknown>): string[] {
-  const indent = Math.max(...settings().map(({ name }) => name.length)) + 4;
+  const indent = Math.max(...settings().map(({ name }) => name.length)) + 3;
   const room = WIDTH - indent;
   const facts = `Allowed: ${setting.allowed}. Default: ${setting.fallbackText}.`;
   const lines = [...wrap(setting.about, room), ...wrap(facts, room)];

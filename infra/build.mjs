@@ -1,8 +1,10 @@
-// Builds everything that runs into dist/: the TypeScript by tsc, the pages' scripts by esbuild, and the files read at run time as copies.
+// Builds everything that runs into dist/: the TypeScript by tsc, the pages by esbuild and pages.mjs, and the files read at run time as copies.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
+import { buildClient } from './client.mjs';
+import { buildPages } from './pages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -10,6 +12,8 @@ process.chdir(root);
 /** What is type-checked, in this order. The pages' scripts run in browsers and see no Node; their tests run in Node. */
 const CHECKS = [
   ['-p', 'tsconfig.json'],
+  ['-p', 'gateway/client/tsconfig.json'],
+  ['-p', 'gateway/client/tsconfig.tests.json'],
   ['-p', 'gateway/web/tsconfig.json'],
   ['-p', 'gateway/web/tsconfig.tests.json'],
 ];
@@ -22,23 +26,14 @@ for (const args of CHECKS) {
 
 cpSync('broker/redis/lua', 'dist/broker/redis/lua', { recursive: true });
 
-const web = readdirSync('gateway/web');
-mkdirSync('dist/gateway/web', { recursive: true });
-for (const file of web.filter((name) => /\.(html|css|svg)$/.test(name)))
-  cpSync(`gateway/web/${file}`, `dist/gateway/web/${file}`);
-// x.html runs x.ts; every other module is part of the scripts that import it.
-const scripts = web.filter((name) => name.endsWith('.ts') && web.includes(name.replace(/ts$/, 'html')));
-buildSync({
-  entryPoints: scripts.map((name) => `gateway/web/${name}`),
-  outdir: 'dist/gateway/web',
-  bundle: true,
-  format: 'esm',
-  target: 'es2022',
-  minify: true,
-});
+await buildPages('gateway/web', 'dist/gateway/web');
+buildClient('dist/gateway/web/client.js', 'dist/gateway/client-tests');
 // Not into dist/gateway/web, all of which is served.
 buildSync({
-  entryPoints: web.filter((name) => name.endsWith('.test.ts')).map((name) => `gateway/web/${name}`),
+  entryPoints: readdirSync('gateway/web', { recursive: true })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => `gateway/web/${name}`),
+  outbase: 'gateway/web',
   outdir: 'dist/gateway/web-tests',
   bundle: true,
   format: 'esm',

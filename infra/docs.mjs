@@ -1,11 +1,18 @@
-// Writes what the documents take from the code: the README's table of settings. Run after `npm run build`; `npm run docs` does both.
-import { readFileSync, writeFileSync } from 'node:fs';
+// Writes what the documents take from elsewhere: the README's table of settings from the code, its table of sizes from the last run of
+// the benchmark. Run after `npm run build`; `npm run docs` does both.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { settingsMarkdown } from '../dist/gateway/usage.js';
+import { sizingMarkdown } from '../dist/loadtest/sizing.js';
 
 const file = new URL('../README.md', import.meta.url);
-const readme = readFileSync(file, 'utf8');
-const written = readme.replace(
-  /(<!-- settings:[^\n]*-->\n)[\s\S]*?(<!-- \/settings -->)/,
-  (_, open, close) => `${open}\n${settingsMarkdown()}\n${close}`,
-);
-writeFileSync(file, written);
+const results = new URL('../loadtest/results/bench.json', import.meta.url);
+const tables = { settings: settingsMarkdown() };
+if (existsSync(results)) tables.sizing = sizingMarkdown(JSON.parse(readFileSync(results, 'utf8')));
+
+let readme = readFileSync(file, 'utf8');
+for (const [name, table] of Object.entries(tables))
+  readme = readme.replace(
+    new RegExp(`(<!-- ${name}:[^\\n]*-->\\n)[\\s\\S]*?(<!-- /${name} -->)`),
+    (_, open, close) => `${open}\n${table}\n${close}`,
+  );
+writeFileSync(file, readme);

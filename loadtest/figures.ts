@@ -21,3 +21,16 @@ export function show({ median, min, max }: Spread, digits = 0): string {
     value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
   return `${text(median)} (${text(min)} to ${text(max)})`;
 }
+
+/** For instance `12,345`. */
+export function whole(value: number): string {
+  return Math.round(value).toLocaleString('en');
+}
+
+/** The value that so many percent of the others do not exceed. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = Float64Array.from(values).sort();
+  const found = sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)];
+  if (found === undefined) throw new Error('There is no percentile of nothing');
+  return found;
+}

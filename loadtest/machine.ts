@@ -1,15 +1,16 @@
 /** What the kernel tells of processes and of this machine. Linux only. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
-/** CPU seconds, user and system, that a process and its threads have used. */
+/** CPU seconds, user and system, that a process's threads have used. Those of a thread that has ended are no longer in it. */
 export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name, in brackets, may itself hold blanks and brackets.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // utime and stime are fields 14 and 15 of proc(5); the first two are cut off here. A clock tick is 10 ms on every Linux.
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  const threads = readdirSync(`/proc/${pid}/task`);
+  // To the nanosecond, where /proc/PID/stat counts in hundredths of a second.
+  const used = threads.map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
+  );
+  return used.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e9;
 }
 
 export function residentBytes(pid: number): number {
@@ -17,8 +18,20 @@ export function residentBytes(pid: number): number {
   return Number(kilobytes) * 1_024;
 }
 
-/** Binds a process with all its threads to one core. What it starts afterwards inherits that. */
-export function pin(pid: number, core: number): void {
+/** Memory that the kernel itself holds, for sockets and their buffers among others. The whole machine's. */
+export function kernelBytes(): number {
+  const meminfo = readFileSync('/proc/meminfo', 'utf8');
+  const kilobytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1]);
+  return kilobytes('Slab') * 1_024 + socketPages() * 4_096;
+}
+
+/** Pages of data that wait in the buffers of TCP sockets. */
+function socketPages(): number {
+  return Number(/^TCP:.* mem (\d+)$/m.exec(readFileSync('/proc/net/sockstat', 'utf8'))?.[1]);
+}
+
+/** Binds a process with all its threads to one core, or to any of several (`0,1`). What it starts afterwards inherits that. */
+export function pin(pid: number, core: number | string): void {
   execFileSync('taskset', ['-a', '-c', '-p', String(core), String(pid)], { stdio: 'ignore' });
 }
 
@@ -31,6 +44,7 @@ export interface Machine {
   readonly uWebSockets: string;
   readonly redis: string;
   readonly commit: string;
+  readonly descriptors: number;
 }
 
 export function describeMachine(): Machine {
@@ -46,5 +60,6 @@ export function describeMachine(): Machine {
     uWebSockets: /"version": "(.*)"/.exec(uws)?.[1] ?? '',
     redis: /v=(\S+)/.exec(run('redis-server', '--version'))?.[1] ?? '',
     commit: run('git', 'describe', '--always', '--dirty', '--exclude=*'),
+    descriptors: Number(run('sh', '-c', 'ulimit -n')),
   };
 }

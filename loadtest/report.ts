@@ -1,98 +1,121 @@
-/** What a run of the smoke benchmark results in, held against the targets, and as text for a person. Pure. */
-import type { FanoutResult } from './fanout.ts';
-import { show, spread } from './figures.ts';
-import type { IdleOptions } from './idle.ts';
+/** Results as tables for a person. Pure. */
+import { show, whole } from './figures.ts';
 import type { Machine } from './machine.ts';
+import type { Case, Figure, Results } from './results.ts';
 
-export interface IdleResult extends IdleOptions {
-  /** Resident bytes for each connection. */
-  readonly gateway: number;
-  readonly bare: number;
-}
-
-export interface Results {
-  readonly machine: Machine;
-  readonly measuredAt: string;
-  readonly payloadBytes: number;
-  readonly fanout: readonly FanoutResult[];
-  readonly idle: readonly IdleResult[];
-}
-
-/** At 1 event a tick: the share of bare uWebSockets.js that the gateway must reach. */
-const LEAST_RATIO = 0.85;
-/** At 32 events a tick. */
-const LEAST_PER_CPU_SECOND = 2_000_000;
-const MOST_IDLE_BYTES = 4_096;
-
-export function report({ machine, fanout, idle }: Results): string {
+export function report({ machine, quick, centrifugo, failures, figures }: Results): string {
+  const scenarios = [...new Set(figures.map(({ scenario }) => scenario))];
   return [
-    '',
-    `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, Node ${machine.node}, Redis ${machine.redis}, ${machine.commit}`,
-    '',
-    'Deliveries per CPU second of the server, median (least to most)',
-    table(
-      ['', 'a tick', 'gateway', 'bare', 'gateway / bare', 'events a read', 'client busy', 'client ceiling/s'],
-      [...fanout.map(fanoutRow)],
+    [
+      describe(machine),
+      ...(quick ? ['the quick form: fewer and smaller cases'] : []),
+      ...(centrifugo === undefined ? [] : [`centrifugo: ${centrifugo}`]),
+    ].join('\n'),
+    ...failures.map(({ scenario, error }) => `${scenario} FAILED: ${error}`),
+    ...scenarios.flatMap((scenario) =>
+      tablesOf(
+        scenario,
+        figures.filter((found) => found.scenario === scenario),
+      ),
     ),
-    '',
-    'Resident bytes for each idle connection',
-    table(
-      ['', 'connections', 'gateway', 'bare'],
-      idle.map((row) => [row.transport, whole(row.connections), whole(row.gateway), whole(row.bare)]),
-    ),
-    '',
-    ...targets(fanout, idle),
-  ].join('\n');
+  ].join('\n\n');
 }
 
-function fanoutRow(row: FanoutResult): string[] {
-  const median = (of: 'eventsPerRead' | 'clientUtilisation' | 'clientCeilingPerSecond') =>
-    spread(row.gatewayRounds.map((round) => round[of])).median;
+export function describe({ cpu, cores, kernel, node, redis, commit }: Machine): string {
+  return `${cpu}, ${cores} cores, Linux ${kernel}, Node ${node}, Redis ${redis}, ${commit}`;
+}
+
+/** Columns that still fit on a screen. */
+const MOST_COLUMNS = 6;
+
+/** One table where each thing was measured once and in few cases that words tell apart, else one for each thing. */
+function tablesOf(scenario: string, figures: readonly Figure[]): string[] {
+  const columns = [...new Map(figures.map((one) => [columnOf(one), one])).keys()];
+  const once = figures.every(({ rounds }) => rounds.length === 1);
+  const cells = new Set(figures.map((one) => `${one.metric}, ${columnOf(one)}`));
+  return once && columns.length <= MOST_COLUMNS && cells.size === figures.length
+    ? [oneTable(scenario, columns, figures)]
+    : manyTables(scenario, figures);
+}
+
+/** A row for each thing measured, a column for each case and subject. */
+function oneTable(scenario: string, columns: readonly string[], figures: readonly Figure[]): string {
+  const metrics = [...new Set(figures.map(({ metric }) => metric))];
+  const rows = metrics.map((metric) => [
+    metric,
+    ...columns.map((column) => {
+      const value = figures.find((one) => one.metric === metric && columnOf(one) === column)?.value.median;
+      return value === undefined ? '' : Number.isInteger(value) ? whole(value) : fixed(value);
+    }),
+  ]);
+  const at: Case = figures[0]?.case ?? {};
+  const shared = Object.entries(at).filter(([key, value]) => figures.every((one) => one.case[key] === value));
+  const title = [scenario, ...shared.map(([key, value]) => `${key} ${cell(value)}`)].join(', ');
+  return `${title}\n${table(['', ...columns], rows)}`;
+}
+
+/** What tells a column from the others: words, as what was the same everywhere are numbers. */
+function columnOf({ subject, case: at }: Figure): string {
+  const words = Object.values(at).filter((value) => typeof value === 'string');
+  return [subject, ...words].join(', ');
+}
+
+function fixed(value: number): string {
+  return value.toLocaleString('en', { maximumFractionDigits: digitsOf(value) });
+}
+
+/** One table for each thing measured: a row for each case, a column for each subject. */
+function manyTables(scenario: string, figures: readonly Figure[]): string[] {
+  const metrics = [...new Set(figures.map(({ metric }) => metric))];
+  return metrics.map((metric) => {
+    const found = figures.filter((one) => one.metric === metric);
+    const subjects = [...new Set(found.map(({ subject }) => subject))];
+    const cases = [...new Map(found.map((one) => [JSON.stringify(one.case), one.case])).values()];
+    const keys = [...new Set(cases.flatMap((at) => Object.keys(at)))];
+    const others = subjects.filter((subject) => subject !== 'gateway' && subjects.includes('gateway'));
+    const rows = cases.map((at) => rowOf(at, keys, subjects, others, found));
+    const head = [...keys, ...subjects, ...others.map((other) => `gateway / ${other}`)];
+    return `${scenario}: ${metric}, median (least to most)\n${table(head, rows)}`;
+  });
+}
+
+function rowOf(
+  at: Case,
+  keys: readonly string[],
+  subjects: readonly string[],
+  others: readonly string[],
+  figures: readonly Figure[],
+): string[] {
+  const id = JSON.stringify(at);
+  const of = (subject: string) => figures.find((one) => one.subject === subject && JSON.stringify(one.case) === id);
+  const gateway = of('gateway')?.value.median;
   return [
-    row.transport,
-    String(row.eventsPerTick),
-    show(row.gateway),
-    show(row.bare),
-    show(row.ratio, 2),
-    median('eventsPerRead').toFixed(1),
-    `${whole(median('clientUtilisation') * 100)} %`,
-    whole(median('clientCeilingPerSecond')),
+    ...keys.map((key) => cell(at[key])),
+    ...subjects.map((subject) => {
+      const value = of(subject)?.value;
+      return value === undefined ? '' : show(value, digitsOf(value.median));
+    }),
+    ...others.map((other) => {
+      const value = of(other)?.value.median;
+      return gateway === undefined || value === undefined ? '' : (gateway / value).toFixed(2);
+    }),
   ];
 }
 
-/** One line for each target: what is asked, what was reached, whether that is enough. */
-function targets(fanout: readonly FanoutResult[], idle: readonly IdleResult[]): string[] {
-  const line = (met: boolean, text: string) => `${met ? 'met   ' : 'MISSED'}  ${text}`;
-  return [
-    ...fanout
-      .filter(({ eventsPerTick }) => eventsPerTick === 1)
-      .map(({ transport, ratio: { median } }) =>
-        line(median >= LEAST_RATIO, `${transport}, 1 a tick: ${median.toFixed(2)} of bare (at least ${LEAST_RATIO})`),
-      ),
-    ...fanout
-      .filter(({ eventsPerTick }) => eventsPerTick === 32)
-      .map(({ transport, gateway: { median } }) =>
-        line(
-          median >= LEAST_PER_CPU_SECOND,
-          `${transport}, 32 a tick: ${whole(median)} deliveries per CPU second (at least ${whole(LEAST_PER_CPU_SECOND)})`,
-        ),
-      ),
-    ...idle.map(({ transport, gateway }) =>
-      line(gateway < MOST_IDLE_BYTES, `${transport}, idle: ${whole(gateway)} bytes (below ${whole(MOST_IDLE_BYTES)})`),
-    ),
-  ];
+function cell(value: string | number | undefined): string {
+  return typeof value === 'number' ? whole(value) : (value ?? '');
 }
 
-function whole(value: number): string {
-  return Math.round(value).toLocaleString('en');
+function digitsOf(value: number): number {
+  return value < 10 ? 2 : value < 100 ? 1 : 0;
 }
 
 /** Columns as wide as they need to be; all but the first to the right. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]) =>
     cells
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .map((text, column) => (column === 0 ? text.padEnd(widths[0] ?? 0) : text.padStart(widths[column] ?? 0)))
       .join('  ');
   return [line(head), ...rows.map(line)].join('\n');
 }

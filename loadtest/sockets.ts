@@ -1,25 +1,42 @@
 /**
- * The load client: many raw TCP connections that count events by one marker byte, in one shared buffer, without parsing
- * frames. A client library in its place would cost more than the server it is to measure.
+ * The load client: many raw TCP connections that count events in one shared buffer, without taking apart what they are sent. A client library in
+ * its place would cost more than the server it is to measure.
  */
 import { connect, type Socket } from 'node:net';
+import { type Counter, MarkerCounter } from './counting.ts';
+import type { Dialect, Transport } from './dialects.ts';
+import { maskedText } from './frames.ts';
 import { CHANNEL, MARKER } from './payload.ts';
-
-export type Transport = 'ws' | 'sse';
 
 export interface SocketsOptions {
   readonly url: string;
-  readonly transport: Transport;
+  /** `http` opens connections that ask for nothing: what is written on them is the caller's. */
+  readonly transport: Transport | 'http';
+  readonly dialect: Dialect;
   readonly count: number;
-  /** The channel of each connection, by its number. */
-  readonly channel?: (index: number) => string;
-  /** Whether a WebSocket has to ask for its channel by a frame, or is subscribed by its connection alone. */
-  readonly subscribes: boolean;
+  /** The channels of each connection, by its number. */
+  readonly channels?: (index: number) => readonly string[];
+  /** The position after which each connection resumes its channel. */
+  readonly after?: (channel: string) => string | undefined;
+  /** The address from which to connect, by ports of its own, of which there are some 20,000: only one of these clients may use it. */
+  readonly localAddress?: string;
+  /** The extensions of WebSockets that each offers. */
+  readonly extensions?: string;
+  /** What counts events, in place of one that counts two bytes which each holds once. */
+  readonly counter?: Counter;
+  /** How long all of them together may take to be subscribed. */
+  readonly openLimitMs?: number;
 }
 
+/** Below those that the kernel gives out. To find a free one it goes through half of all, which takes longer the fewer there are. */
+const FIRST_PORT = 12_000;
 const CONNECTING_AT_A_TIME = 100;
 const OPEN_LIMIT_MS = 60_000;
 const READ_BUFFER_BYTES = 262_144;
+const HERE = [CHANNEL];
+
+/** Hears what one connection received after it was subscribed. The bytes are gone when it returns. */
+export type Reader = (bytes: Uint8Array, index: number) => void;
 
 export class LoadSockets {
   /** Events that all connections received together. */
@@ -28,26 +45,33 @@ export class LoadSockets {
   reads = 0;
   /** Connections that ended without being asked to. */
   lost = 0;
+  /** Hears everything that is read from now on. */
+  reader: Reader | undefined;
   readonly #options: SocketsOptions;
+  readonly #counter: Counter;
   readonly #buffer = Buffer.allocUnsafe(READ_BUFFER_BYTES);
   readonly #sockets = new Set<Socket>();
+  /** Those that `readSome` let read, and where it goes on. */
+  #reading: Socket[] = [];
+  #next = 0;
   #closing = false;
   #target = Number.POSITIVE_INFINITY;
   #reached: (() => void) | undefined;
 
   private constructor(options: SocketsOptions) {
     this.#options = options;
+    this.#counter = options.counter ?? new MarkerCounter(MARKER);
   }
 
   /** Resolves once each connection is subscribed. */
   static async open(options: SocketsOptions): Promise<LoadSockets> {
     const sockets = new LoadSockets(options);
-    const deadline = Date.now() + OPEN_LIMIT_MS;
+    const deadline = Date.now() + (options.openLimitMs ?? OPEN_LIMIT_MS);
     let next = 0;
     const open = async () => {
       for (let index = next++; index < options.count; index = next++) await sockets.#open(index, deadline);
     };
-    await Promise.all(Array.from({ length: CONNECTING_AT_A_TIME }, open));
+    await Promise.all(Array.from({ length: Math.min(CONNECTING_AT_A_TIME, options.count) }, open));
     return sockets;
   }
 
@@ -66,35 +90,75 @@ export class LoadSockets {
     });
   }
 
-  /** By a reset, so that no port is left waiting: the next round needs it. */
-  close(): void {
+  /** Writes the same bytes on connection after connection, from the first one. */
+  write(bytes: Buffer): void {
+    for (const socket of this.#sockets) socket.write(bytes);
+  }
+
+  /** All but every `each`th connection stop reading: what they are sent waits in the kernel, where it costs the client nothing. */
+  readOnly(each: number): void {
+    let index = 0;
+    for (const socket of this.#sockets) if (index++ % each !== 0) socket.pause();
+  }
+
+  /** Of those that don't read, the next few take what waits for them, and stop again; `each` as with `readOnly`. */
+  readSome(count: number, each: number): void {
+    const all = [...this.#sockets];
+    for (const socket of this.#reading) socket.pause();
+    this.#reading = [];
+    for (let taken = 0; taken < count; taken++, this.#next = (this.#next + 1) % all.length) {
+      const socket = all[this.#next];
+      if (socket === undefined || this.#next % each === 0) continue;
+      socket.resume();
+      this.#reading.push(socket);
+    }
+  }
+
+  /** Nobody reads any more. */
+  pauseAll(): void {
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  /** All read again. */
+  readAll(): void {
+    for (const socket of this.#sockets) socket.resume();
+  }
+
+  /** By a reset, so that no port is left waiting: the next round needs it. Resolves when all are gone. */
+  async close(): Promise<void> {
     this.#closing = true;
+    const gone = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
     for (const socket of this.#sockets) socket.resetAndDestroy();
+    await Promise.all(gone);
   }
 
   #open(index: number, deadline: number): Promise<void> {
-    const { url, channel = () => CHANNEL } = this.#options;
+    const { url, channels = () => HERE, localAddress } = this.#options;
     const { hostname, port, host } = new URL(url);
-    const opening = new Opening(this.#options, host, channel(index));
+    const opening = new Opening(this.#options, host, channels(index));
     return new Promise((resolve, reject) => {
       const fail = (reason: string) => reject(new Error(`Connection ${index}: ${reason}, after ${opening.text}`));
       const timer = setTimeout(() => fail('not subscribed in time'), deadline - Date.now());
-      const onData = (bytes: Uint8Array) => {
-        if (opening.done) return this.#count(bytes);
-        const answer = opening.read(bytes);
+      const onData = (bytes: Buffer) => {
+        if (opening.done) return this.#count(bytes, index);
+        const { answer, rest } = opening.read(bytes);
         if (answer) socket.write(answer);
         if (!opening.done) return;
         clearTimeout(timer);
+        const uncounted = this.#counter.fromHead ? opening.afterHead : rest;
+        opening.text = '';
+        if (uncounted.length > 0) this.#count(uncounted, index);
         resolve();
       };
       const onread = {
         buffer: this.#buffer,
-        callback: (size: number, buffer: Uint8Array) => {
-          onData(buffer.subarray(0, size));
+        callback: (size: number) => {
+          onData(this.#buffer.subarray(0, size));
           return true;
         },
       };
-      const socket = connect({ host: hostname, port: Number(port), noDelay: true, onread });
+      const from = localAddress === undefined ? {} : { localAddress, localPort: FIRST_PORT + index };
+      const socket = connect({ host: hostname, port: Number(port), noDelay: true, onread, ...from });
       this.#sockets.add(socket);
       socket.on('error', (error) => fail(error.message));
       socket.on('close', () => {
@@ -103,57 +167,109 @@ export class LoadSockets {
         if (!this.#closing) this.lost++;
         fail('it was closed');
       });
-      socket.write(opening.request);
+      if (!opening.done) socket.write(opening.request);
+      else
+        socket.once('connect', () => {
+          clearTimeout(timer);
+          resolve();
+        });
     });
   }
 
-  #count(bytes: Uint8Array): void {
+  #count(bytes: Buffer, index: number): void {
     this.reads++;
-    for (let at = bytes.indexOf(MARKER); at !== -1; at = bytes.indexOf(MARKER, at + 1)) this.received++;
+    this.received += this.#counter.count(bytes, index);
+    this.reader?.(bytes, index);
     if (this.received < this.#target) return;
     this.#target = Number.POSITIVE_INFINITY;
     this.#reached?.();
   }
 }
 
-/** One connection's way to its subscription: what to send, and when it is there. */
+function streamRequest(target: string, host: string, position: string | undefined): string {
+  const after = position === undefined ? '' : `&after=${position}`;
+  return `GET ${target}${after} HTTP/1.1\r\nHost: ${host}\r\nAccept: text/event-stream\r\n\r\n`;
+}
+
+function upgradeRequest(target: string, host: string, extensions: string | undefined): string {
+  const offer = extensions === undefined ? '' : `Sec-WebSocket-Extensions: ${extensions}\r\n`;
+  return (
+    `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${offer}` +
+    'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
+  );
+}
+
+const NOTHING = Buffer.alloc(0);
+const UPGRADED = /^HTTP\/1.1 101.*?\r\n\r\n/s;
+const STREAMING = /^HTTP\/1.1 200.*?\nid: [^\n]*\n\n/s;
+
+/** One connection's way to its subscriptions: what to send, and when they are there. */
 class Opening {
   readonly request: string;
   done = false;
   /** What was received so far. */
   text = '';
   readonly #options: SocketsOptions;
-  readonly #channel: string;
+  readonly #channels: readonly string[];
   #asked = false;
 
-  constructor(options: SocketsOptions, host: string, channel: string) {
+  constructor(options: SocketsOptions, host: string, channels: readonly string[]) {
     this.#options = options;
-    this.#channel = channel;
-    this.request =
-      options.transport === 'sse'
-        ? `GET /events?channel=${channel} HTTP/1.1\r\nHost: ${host}\r\nAccept: text/event-stream\r\n\r\n`
-        : `GET /ws HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-          'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
-  }
-
-  /** Takes what came, and returns what is to be sent in answer. */
-  read(bytes: Uint8Array): Buffer | undefined {
-    this.text += Buffer.from(bytes).toString('latin1');
-    const upgraded = /^HTTP\/1.1 101.*\r\n\r\n/s.test(this.text);
-    if (this.#options.transport === 'sse') this.done = /^HTTP\/1.1 200.*\nid: [^\n]*\n\n/s.test(this.text);
-    else if (!this.#options.subscribes) this.done = upgraded;
-    else if (this.text.includes('"type":"subscribed"')) this.done = true;
-    else if (upgraded && !this.#asked) {
-      this.#asked = true;
-      return maskedText(JSON.stringify({ type: 'subscribe', channel: this.#channel }));
+    this.#channels = channels;
+    const { transport, dialect } = options;
+    this.done = transport === 'http';
+    if (transport === 'http') {
+      this.request = '';
+      return;
     }
-    return undefined;
+    const target = dialect.target(transport, channels);
+    const after = channels[0] === undefined ? undefined : options.after?.(channels[0]);
+    this.request =
+      transport === 'sse' ? streamRequest(target, host, after) : upgradeRequest(target, host, options.extensions);
   }
-}
 
-/** A client's text frame of fewer than 126 bytes. Its mask is zero, which the protocol allows and which changes nothing. */
-function maskedText(text: string): Buffer {
-  const payload = Buffer.from(text);
-  if (payload.length > 125) throw new Error('Too long for a short frame');
-  return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
+  /** All that followed the head of the response so far. */
+  get afterHead(): Buffer {
+    return Buffer.from(this.text.slice(UPGRADED.exec(this.text)?.[0].length ?? 0), 'latin1');
+  }
+
+  /** Takes what came, and returns what is to be sent in answer, and the events that have come already. */
+  read(bytes: Buffer): { readonly answer?: Buffer; readonly rest: Buffer } {
+    const { transport, dialect } = this.#options;
+    const known = this.text.length;
+    this.text += bytes.toString('latin1');
+    if (transport === 'sse') return this.#end(STREAMING.exec(this.text)?.[0].length, bytes, known);
+    const upgraded = UPGRADED.exec(this.text)?.[0].length;
+    if (dialect.subscribe === undefined || this.#channels.length === 0) return this.#end(upgraded, bytes, known);
+    if (upgraded !== undefined && !this.#asked) {
+      this.#asked = true;
+      return { answer: this.#question(), rest: NOTHING };
+    }
+    return this.#end(this.#confirmed(dialect.confirmation ?? ''), bytes, known);
+  }
+
+  #question(): Buffer {
+    const { dialect, after } = this.#options;
+    const frames = this.#channels.map(
+      (channel, number) => dialect.subscribe?.(channel, number, after?.(channel)) ?? '',
+    );
+    return Buffer.concat([...(dialect.hello === undefined ? [] : [dialect.hello]), ...frames].map(maskedText));
+  }
+
+  /** Where the last confirmation ends, once there are as many as channels. */
+  #confirmed(confirmation: string): number | undefined {
+    let at = 0;
+    for (const _ of this.#channels) {
+      const found = this.text.indexOf(confirmation, at);
+      if (found === -1) return undefined;
+      at = found + confirmation.length;
+    }
+    return at;
+  }
+
+  #end(at: number | undefined, bytes: Buffer, known: number): { readonly rest: Buffer } {
+    if (at === undefined) return { rest: NOTHING };
+    this.done = true;
+    return { rest: bytes.subarray(at - known) };
+  }
 }

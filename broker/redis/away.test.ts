@@ -1,5 +1,7 @@
 /** What the engine does while Redis is not there, or does not want it. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
 import { it } from 'node:test';
 import { type BrokerStatus, BrokerUnavailable } from '../broker.ts';
 import { retentionOf } from '../testing/harness.ts';
@@ -8,6 +10,8 @@ import { RedisBroker, type RedisBrokerOptions } from './engine.ts';
 import { type RedisServer, startStandalone } from './testing/servers.ts';
 import { parseRedisUrl } from './url.ts';
 
+/** Short, as it is waited for; long enough for what is answered, on a busy machine too. */
+const TIME_LIMIT_MS = 1_000;
 const message = { name: 'message', data: '1' };
 
 interface Scene {
@@ -34,7 +38,13 @@ async function scene(
   const heard: string[] = [];
   const resubscribed: string[] = [];
   const onStatus = (status: BrokerStatus) => statuses.push(status);
-  const broker = new RedisBroker({ target: parsed.target, retentionOf, timeoutMs: 500, onStatus, ...options });
+  const broker = new RedisBroker({
+    target: parsed.target,
+    retentionOf,
+    timeoutMs: TIME_LIMIT_MS,
+    onStatus,
+    ...options,
+  });
   t.after(() => broker.close());
   broker.listen({
     event: (channel) => heard.push(channel),
@@ -50,7 +60,10 @@ it('waits for a Redis that is away at the start, says why, and tells of each cha
   const status = broker.status();
   assert.ok(!status.ready);
   assert.match(status.reason, /ECONNREFUSED/);
-  await assert.rejects(broker.publish('plain:a', message), /could not be reached within 500 ms/);
+  await assert.rejects(
+    broker.publish('plain:a', message),
+    new RegExp(`could not be reached within ${TIME_LIMIT_MS} ms`),
+  );
   await server.start();
   await connected;
   await broker.publish('plain:a', message);
@@ -141,4 +154,43 @@ it('keeps a refused password out of everything it says', async (t) => {
     assert.doesNotMatch(JSON.stringify([status, error.message, String(error.cause)]), /hunter2/);
     return error instanceof BrokerUnavailable;
   });
+});
+
+it('does not use a Redis that is too old, says so, and uses the one that takes its place', async (t) => {
+  const deployment = await startStandalone();
+  t.after(() => deployment.stop());
+  const [server] = deployment.servers;
+  assert.ok(server);
+  let version = '6.2.14';
+  // What stands between says another version than the server; both have as many characters, so that lengths stay true.
+  const sockets = new Set<Socket>();
+  const between = createServer((client) => {
+    const upstream = connect(server.port, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+    }
+    client.pipe(upstream).on('close', () => client.destroy());
+    upstream.on('data', (chunk) =>
+      client.write(chunk.toString('latin1').replace(/(redis_version:)\d\.\d\.\d\d/, `$1${version}`), 'latin1'),
+    );
+    client.on('close', () => upstream.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(between, 'listening');
+  t.after(() => between.close());
+  const address = between.address();
+  const parsed = parseRedisUrl(`redis://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`);
+  assert.ok(parsed.ok);
+  const broker = new RedisBroker({ target: parsed.target, retentionOf, timeoutMs: TIME_LIMIT_MS });
+  t.after(() => broker.close());
+  broker.listen({ event: () => undefined, resubscribed: () => undefined });
+  await until('it knows', () => {
+    const status = broker.status();
+    return !status.ready && status.reason === 'Redis 6.2.14 is too old: 7.0 or later is needed.';
+  });
+  await assert.rejects(broker.publish('plain:a', message), BrokerUnavailable);
+  version = '7.0.14';
+  for (const socket of sockets) socket.destroy();
+  await broker.connect();
+  await broker.publish('plain:a', message);
 });

@@ -4,6 +4,7 @@
  * Each connection retries for ever with capped, jittered delays, sends nothing twice, and keeps no queue of its own:
  * `gate.ts` decides who waits.
  */
+import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { RedisTarget } from './url.ts';
 
@@ -58,14 +59,32 @@ export function openSingle(target: Exclude<RedisTarget, { kind: 'cluster' }>, ti
     sentinels: target.sentinels.map((node) => ({ ...node })),
     name: target.masterName,
     role: 'master',
-    // Else a master that was cut off, and not killed, keeps its clients.
-    failoverDetector: true,
     sentinelCommandTimeout: timeoutMs,
     sentinelRetryStrategy: retryDelay,
     sentinelReconnectStrategy: retryDelay,
     ...(target.sentinelPassword === undefined ? {} : { sentinelPassword: target.sentinelPassword }),
-    ...(target.tls ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
+    ...(target.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tlsOf(target) } : {}),
   });
+}
+
+/** A connection to each Sentinel, for what it publishes. Each finds its way back by itself, and subscribes anew. */
+export function openSentinels(target: Extract<RedisTarget, { kind: 'sentinel' }>, timeoutMs: number): Redis[] {
+  return target.sentinels.map(
+    ({ host, port }) =>
+      new Redis({
+        host,
+        port,
+        lazyConnect: true,
+        connectTimeout: timeoutMs,
+        disconnectTimeout: DISCONNECT_TIMEOUT_MS,
+        keepAlive: 10_000,
+        retryStrategy: retryDelay,
+        enableReadyCheck: false,
+        maxRetriesPerRequest: null,
+        ...(target.sentinelPassword === undefined ? {} : { password: target.sentinelPassword }),
+        ...(target.tls ? { tls: tlsOf(target) } : {}),
+      }),
+  );
 }
 
 function common(target: RedisTarget, timeoutMs: number): RedisOptions {
@@ -81,7 +100,16 @@ function common(target: RedisTarget, timeoutMs: number): RedisOptions {
     maxRetriesPerRequest: 0,
     ...(target.username === undefined ? {} : { username: target.username }),
     ...(target.password === undefined ? {} : { password: target.password }),
-    ...(target.tls ? { tls: {} } : {}),
+    ...(target.tls ? { tls: tlsOf(target) } : {}),
+  };
+}
+
+function tlsOf({ identity }: RedisTarget): ConnectionOptions {
+  const { ca, cert, key } = identity ?? {};
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
   };
 }
 

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import type { BrokerStatus, Event } from '../broker.ts';
 import { conformance } from '../conformance.ts';
-import { type Harness, retentionOf, TIME_LIMIT_MS } from '../testing/harness.ts';
+import { type Harness, LONG_LIMIT_MS, retentionOf, SHORT_LIMIT_MS } from '../testing/harness.ts';
 import { until } from '../testing/until.ts';
 import { openCommands } from './connections.ts';
 import { RedisBroker } from './engine.ts';
@@ -33,13 +33,14 @@ async function redisHarness(deployment: RedisDeployment): Promise<Harness> {
   const target = targetOf(deployment.url);
   const prefix = `test-${randomBytes(6).toString('hex')}`;
   const keys = new Keys(prefix);
-  const redis = openCommands(target, TIME_LIMIT_MS);
+  const redis = openCommands(target, LONG_LIMIT_MS);
   await redis.connect();
   const onMasters = async (...command: [string, ...string[]]) => {
     for (const master of await deployment.masters()) await master.command(...command);
   };
   return {
-    open: async () => new RedisBroker({ target, retentionOf, prefix, timeoutMs: TIME_LIMIT_MS }),
+    open: async (graceMs, timeoutMs = LONG_LIMIT_MS) =>
+      new RedisBroker({ target, retentionOf, prefix, timeoutMs, graceMs }),
     loseStream: async (channel) => void (await redis.del(keys.stream(channel))),
     loseHead: async (channel) => void (await redis.del(keys.head(channel))),
     loseAll: () => onMasters('FLUSHALL'),
@@ -62,6 +63,14 @@ async function redisHarness(deployment: RedisDeployment): Promise<Harness> {
       };
     },
     forgetScripts: () => onMasters('SCRIPT', 'FLUSH', 'SYNC'),
+    traces: async (word) => {
+      const found: string[] = [];
+      for (const master of await deployment.masters()) {
+        const names = await master.command('KEYS', `*${word}*`);
+        if (Array.isArray(names)) found.push(...names.map(String));
+      }
+      return found;
+    },
     stop: async () => {
       redis.disconnect();
       await deployment.stop();
@@ -84,7 +93,7 @@ for (const { name, start } of DEPLOYMENTS.slice(1)) {
         target: targetOf(deployment.url),
         retentionOf,
         prefix,
-        timeoutMs: TIME_LIMIT_MS,
+        timeoutMs: SHORT_LIMIT_MS,
         onStatus: (status) => statuses.push(status),
       });
       t.after(() => broker.close());

@@ -1,14 +1,17 @@
 /**
  * The Redis engine: standalone, Sentinel or Cluster, by the target it is given.
  *
- * Owns the connection for commands, the engine's status, and when a channel is trimmed by age. What a command does is in
- * `scripts.ts` and `lua/`, who may wait for one in `gate.ts`, and what is subscribed in `subscriptions.ts`. Needs Redis 7.
+ * Owns the connection for commands, the engine's status, and when a channel's keys are tended. What a command does is in
+ * `scripts.ts` and `lua/`, who may wait for one in `gate.ts`, what is subscribed in `subscriptions.ts`, who is there in
+ * `presence.ts`, and what may be taken once in `vault.ts`. Needs Redis 7.
  */
 import { Cluster, type Redis } from 'ioredis';
 import {
   type Broker,
+  type BrokerLoad,
   type BrokerStatus,
   BrokerUnavailable,
+  ephemeralNotices,
   type Listener,
   type Message,
   ORIGIN,
@@ -16,13 +19,22 @@ import {
   type Position,
   type Published,
   type RetentionOf,
+  type Shard,
 } from '../broker.ts';
-import { openCommands, openNodeSubscriber, openSingle, Watchdog } from './connections.ts';
+import { GRACE_MS, type Presence } from '../presence.ts';
+import type { Vault } from '../vault.ts';
+import { openCommands, openNodeSubscriber, openSentinels, openSingle, Watchdog } from './connections.ts';
+import { FailoverWatch } from './failover-watch.ts';
 import { describeError, Gate } from './gate.ts';
 import { Keys, slotOf } from './keys.ts';
-import { loadScripts, Scripts, type Send } from './scripts.ts';
+import { RedisPresence } from './presence.ts';
+import { PresenceScripts } from './presence-scripts.ts';
+import { type Send, teach } from './script.ts';
+import { Scripts, TEND_AFTER } from './scripts.ts';
+import { shardsOf } from './shards.ts';
 import { Subscriptions, type Topology } from './subscriptions.ts';
 import type { RedisTarget } from './url.ts';
+import { RedisVault } from './vault.ts';
 
 export interface RedisBrokerOptions {
   readonly target: RedisTarget;
@@ -35,25 +47,41 @@ export interface RedisBrokerOptions {
   readonly maxWaiting?: number | undefined;
   /** How many calls may await the answer of Redis; as many subscriptions again, which may also wait while it is away. */
   readonly maxInFlight?: number | undefined;
+  /** In place of `GRACE_MS`, for tests. */
+  readonly graceMs?: number | undefined;
   /** Told once for each change between usable and not. */
   readonly onStatus?: ((status: BrokerStatus) => void) | undefined;
 }
 
 const EMPTY_PAGE: Page = { events: [], start: ORIGIN, head: ORIGIN, known: true, more: false };
 
-/** How many channels' last trims are remembered. One forgotten is only trimmed sooner. */
-const MAX_TRIM_TIMES = 10_000;
+/** The first with sharded pub/sub, and with what the scripts use. */
+const OLDEST_MAJOR = 7;
+
+/** Of how many channels it is remembered when they were tended last. One forgotten is only tended sooner. */
+const MAX_TENDED = 10_000;
 
 export class RedisBroker implements Broker {
+  readonly presence: Presence;
+  readonly vault: Vault;
   readonly #options: RedisBrokerOptions;
+  readonly #retentionOf: RetentionOf;
   readonly #commands: Redis | Cluster;
   readonly #subscriptions: Subscriptions;
   readonly #watchdog: Watchdog;
+  readonly #failovers: FailoverWatch | undefined;
   readonly #gate: Gate;
   readonly #keys: Keys;
   readonly #scripts: Scripts;
-  readonly #lastTrims = new Map<string, number>();
+  readonly #presenceScripts: PresenceScripts;
+  readonly #lastTended = new Map<string, number>();
+  /** Whether the end of this turn is planned already. */
+  #ending = false;
+  /** What is written at the end of it. */
+  #corked: Redis['stream'] | undefined;
   readonly #connecting = new Set<{ resolve(): void; reject(error: Error): void }>();
+  /** Raised when the connection for commands ends: answers of an earlier one are of no interest then. */
+  #connection = 0;
   #commandsReady = false;
   #lastError: string | undefined;
   #status: BrokerStatus = { ready: false, sinceMs: Date.now(), reason: 'Redis has not been reached yet.' };
@@ -62,13 +90,24 @@ export class RedisBroker implements Broker {
 
   constructor(options: RedisBrokerOptions) {
     this.#options = options;
+    this.#retentionOf = ephemeralNotices(options.retentionOf);
     const { target } = options;
     const timeoutMs = options.timeoutMs ?? 5_000;
     const maxInFlight = options.maxInFlight ?? 20_000;
     this.#keys = new Keys(options.prefix ?? 'passerelle');
     this.#gate = new Gate({ timeoutMs, maxWaiting: options.maxWaiting ?? 1_000, maxInFlight });
     this.#commands = openCommands(target, timeoutMs);
-    this.#scripts = new Scripts(this.#send, this.#keys, target.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH');
+    const publishCommand = target.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH';
+    this.#scripts = new Scripts({
+      send: this.#send,
+      keys: this.#keys,
+      publishCommand,
+      retentionOf: this.#retentionOf,
+      onWaiting: () => this.#endTurn(),
+    });
+    this.#presenceScripts = new PresenceScripts(this.#send, this.#keys, publishCommand);
+    this.presence = new RedisPresence(this.#gate, this.#presenceScripts, options.graceMs ?? GRACE_MS);
+    this.vault = new RedisVault(this.#gate, this.#send, this.#keys);
     this.#subscriptions = new Subscriptions({
       topology: topologyOf(target, this.#commands, timeoutMs),
       timeoutMs,
@@ -76,6 +115,10 @@ export class RedisBroker implements Broker {
       onChange: () => this.#updateStatus(),
     });
     this.#watchdog = new Watchdog(() => this.#connections(), timeoutMs);
+    this.#failovers =
+      target.kind === 'sentinel'
+        ? new FailoverWatch(openSentinels(target, timeoutMs), target.masterName, () => this.#connections())
+        : undefined;
     this.#watch();
   }
 
@@ -92,21 +135,19 @@ export class RedisBroker implements Broker {
   }
 
   publish(channel: string, message: Message): Promise<Published> {
-    const retention = this.#options.retentionOf(channel);
-    const trim = retention.size > 0 && this.#isTrimDue(channel, retention.retentionMs);
-    return this.#gate.run(() => this.#scripts.publish(channel, message, retention, trim));
+    const { size, retentionMs } = this.#retentionOf(channel);
+    const tend = size > 0 && this.#isTendingDue(channel, retentionMs);
+    return this.#gate.run(() => this.#scripts.publish(channel, message, tend));
   }
 
   async readAfter(channel: string, position: Position, limit: number): Promise<Page> {
-    const retention = this.#options.retentionOf(channel);
-    if (retention.size === 0) return EMPTY_PAGE;
-    return this.#gate.run(() => this.#scripts.readAfter(channel, retention, position, limit));
+    if (this.#retentionOf(channel).size === 0) return EMPTY_PAGE;
+    return this.#gate.run(() => this.#scripts.readAfter(channel, position, limit));
   }
 
   async readTail(channel: string, limit: number, before?: Position): Promise<Page> {
-    const retention = this.#options.retentionOf(channel);
-    if (retention.size === 0) return EMPTY_PAGE;
-    return this.#gate.run(() => this.#scripts.readTail(channel, retention, limit, before));
+    if (this.#retentionOf(channel).size === 0) return EMPTY_PAGE;
+    return this.#gate.run(() => this.#scripts.readTail(channel, limit, before));
   }
 
   /** Where a head was evicted and its stream was not, answers `ORIGIN`: a caller that then reads learns the truth. */
@@ -128,24 +169,19 @@ export class RedisBroker implements Broker {
     return this.#subscriptions.unsubscribe(this.#keys.events(channel));
   }
 
-  renewLease(gateway: string, leaseMs: number): Promise<void> {
-    return this.#gate.run(() => this.#scripts.renewLease(gateway, leaseMs));
-  }
-
-  async dropLease(gateway: string): Promise<void> {
-    await this.#gate.run(() => this.#commands.zrem(this.#keys.leases(), gateway));
-  }
-
-  gateways(): Promise<readonly string[]> {
-    return this.#gate.run(() => this.#scripts.gateways());
-  }
-
   status(): BrokerStatus {
     return this.#status;
   }
 
-  /** Calls that wait for Redis and calls that Redis has not answered: what the limits bound. */
-  load(): { readonly waiting: number; readonly inFlight: number } {
+  shards(prefix: string): readonly Shard[] {
+    const commands = this.#commands;
+    if (!(commands instanceof Cluster)) return [{ name: 'redis', channel: prefix }];
+    const masters = Array.from(commands.slots, (nodes) => nodes?.[0]);
+    return shardsOf(masters, prefix, (channel) => this.#keys.events(channel));
+  }
+
+  /** What the limits bound. */
+  load(): BrokerLoad {
     return { waiting: this.#gate.waiting, inFlight: this.#gate.inFlight };
   }
 
@@ -153,6 +189,7 @@ export class RedisBroker implements Broker {
     if (this.#closed) return;
     this.#closed = true;
     this.#watchdog.stop();
+    this.#failovers?.close();
     this.#gate.close();
     this.#subscriptions.close();
     for (const waiter of this.#connecting) waiter.reject(closed());
@@ -162,32 +199,41 @@ export class RedisBroker implements Broker {
   }
 
   readonly #send: Send = (command, args) => {
+    this.#scripts.flush();
     this.#gather();
-    return this.#commands.callBuffer(command, [...args]);
+    return this.#commands.callBuffer(command, args);
   };
 
   /**
-   * Lets what is sent in one go leave in one write: Redis then runs it in one go, and its events reach every gateway together. (A
-   * cluster's commands go to several nodes, each by its own connection.)
+   * Lets what is sent in one turn of the event loop, by however many clients, leave in one write: that costs one system call, and Redis then
+   * runs it in one go, so that its events reach every gateway together. (A cluster's commands go to several nodes, each by its own connection.)
    */
   #gather(): void {
     if (this.#commands instanceof Cluster) return;
     const { stream } = this.#commands;
     if (stream === undefined || stream.writableCorked > 0) return;
     stream.cork();
-    process.nextTick(() => stream.uncork());
+    this.#corked = stream;
+    this.#endTurn();
+  }
+
+  /** Has what was gathered in this turn leave at its end. */
+  #endTurn(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    setImmediate(() => {
+      this.#scripts.flush();
+      this.#corked?.uncork();
+      this.#corked = undefined;
+      this.#ending = false;
+    });
   }
 
   #watch(): void {
     const commands = this.#commands;
-    commands.on('ready', () => {
-      // They go out before any call that waits, on the same connection. A cluster's nodes learn each script by its first use.
-      if (!(commands instanceof Cluster)) loadScripts(this.#send).catch(() => undefined);
-      this.#commandsReady = true;
-      this.#gate.open();
-      this.#updateStatus();
-    });
+    commands.on('ready', () => void this.#reached());
     commands.on('close', () => {
+      this.#connection++;
       this.#commandsReady = false;
       this.#gate.shut(this.#reason());
       this.#updateStatus();
@@ -199,6 +245,26 @@ export class RedisBroker implements Broker {
     if (commands instanceof Cluster) commands.on('refresh', () => this.#subscriptions.reroute());
     // Its failures are heard as `error`, and it goes on by itself.
     commands.connect().catch(() => undefined);
+  }
+
+  /** The connection is there: it is used once it is known that what is at its other end can be. */
+  async #reached(): Promise<void> {
+    const commands = this.#commands;
+    const connection = this.#connection;
+    const tooOld = await ageFault(commands);
+    if (connection !== this.#connection || this.#closed) return;
+    if (tooOld === undefined) {
+      // They go out before any call that waits, on the same connection. A cluster's nodes learn each script by its first use.
+      if (!(commands instanceof Cluster))
+        teach(this.#send, [...this.#scripts.all, ...this.#presenceScripts.all]).catch(() => undefined);
+      this.#commandsReady = true;
+      this.#gate.open();
+    } else {
+      // Until it has been replaced, which ends this connection.
+      this.#lastError = tooOld;
+      this.#gate.shut(tooOld);
+    }
+    this.#updateStatus();
   }
 
   *#connections(): Iterable<Redis> {
@@ -233,19 +299,28 @@ export class RedisBroker implements Broker {
     this.#options.onStatus?.(this.#status);
   }
 
-  /** Old entries are dropped now and then: reads ignore them anyway, so this only bounds the memory of Redis. */
-  #isTrimDue(channel: string, retentionMs: number): boolean {
+  /** A publish that also looks after what is past its time costs Redis twice as much, so that is done now and then, by each gateway. */
+  #isTendingDue(channel: string, retentionMs: number): boolean {
     const now = performance.now();
-    const last = this.#lastTrims.get(channel);
-    if (last !== undefined && now - last < retentionMs / 8) return false;
-    this.#lastTrims.delete(channel);
-    this.#lastTrims.set(channel, now);
-    if (this.#lastTrims.size > MAX_TRIM_TIMES) {
-      const [oldest] = this.#lastTrims.keys();
-      if (oldest !== undefined) this.#lastTrims.delete(oldest);
+    const last = this.#lastTended.get(channel);
+    if (last !== undefined && now - last < TEND_AFTER * retentionMs) return false;
+    this.#lastTended.delete(channel);
+    this.#lastTended.set(channel, now);
+    if (this.#lastTended.size > MAX_TENDED) {
+      const [oldest] = this.#lastTended.keys();
+      if (oldest !== undefined) this.#lastTended.delete(oldest);
     }
     return true;
   }
+}
+
+/** What is wrong with the server's version; nothing also where it does not say. */
+async function ageFault(commands: Redis | Cluster): Promise<string | undefined> {
+  // Where INFO is not allowed it has to be believed, and a connection that ends is told otherwise.
+  const info = String(await commands.call('INFO', 'server').catch(() => ''));
+  const [, version = '', major = ''] = /^redis_version:((\d+)\.\S+)/m.exec(info) ?? [];
+  if (version === '' || Number(major) >= OLDEST_MAJOR) return undefined;
+  return `Redis ${version} is too old: ${OLDEST_MAJOR}.0 or later is needed.`;
 }
 
 function closed(): BrokerUnavailable {

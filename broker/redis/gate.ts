@@ -13,10 +13,22 @@ export interface GateOptions {
   readonly maxInFlight: number;
 }
 
+/** One call, from when it is made until it is settled for whoever made it. */
+interface Call {
+  readonly dueMs: number;
+  /** Sends it, once the engine can be used. */
+  start(): void;
+  /** Settles it without its answer. */
+  refuse(error: BrokerUnavailable): void;
+}
+
 export class Gate {
   readonly #options: GateOptions;
   /** In the order of the calls, which is the order in which they are let through. */
-  readonly #waiting = new Set<{ start(): void; refuse(error: BrokerUnavailable): void }>();
+  readonly #waiting = new Set<Call>();
+  /** All that are not settled, in the order in which they are due: each has the same time. One timer serves all of them. */
+  readonly #open = new Set<Call>();
+  #timer: NodeJS.Timeout | undefined;
   #inFlight = 0;
   #shut: string | undefined = 'Redis has not been reached yet.';
   #closed = false;
@@ -52,7 +64,7 @@ export class Gate {
   }
 
   /** Rejects with `BrokerUnavailable` for whatever reason the call fails. */
-  run<T>(call: () => Promise<T>): Promise<T> {
+  run<T>(send: () => Promise<T>): Promise<T> {
     const { timeoutMs, maxWaiting, maxInFlight } = this.#options;
     return new Promise<T>((resolve, reject) => {
       if (this.#closed) return reject(new BrokerUnavailable('The broker was closed.'));
@@ -61,43 +73,52 @@ export class Gate {
       if (this.#shut === undefined && this.#inFlight >= maxInFlight)
         return reject(new BrokerUnavailable(`Redis owes the answers to too many calls already (${maxInFlight}).`));
 
-      const waiter = {
+      const call: Call = {
+        dueMs: performance.now() + timeoutMs,
         start: () => {
           this.#inFlight += 1;
-          call().then(
+          send().then(
             (result) => {
               this.#inFlight -= 1;
-              clearTimeout(timer);
+              this.#open.delete(call);
               resolve(result);
             },
             (error: unknown) => {
               this.#inFlight -= 1;
-              clearTimeout(timer);
-              reject(unavailable(error, this.#closed));
+              call.refuse(unavailable(error, this.#closed));
             },
           );
         },
-        refuse: (error: BrokerUnavailable) => {
-          clearTimeout(timer);
+        refuse: (error) => {
+          this.#open.delete(call);
           reject(error);
         },
       };
-      const timer = setTimeout(() => {
-        const waited = this.#waiting.delete(waiter);
-        const reason = this.#shut ?? 'Redis can be reached.';
-        reject(
-          new BrokerUnavailable(
-            waited
-              ? `Redis could not be reached within ${timeoutMs} ms.`
-              : `Redis did not answer within ${timeoutMs} ms; whether it did what was asked is unknown.`,
-            { cause: new Error(reason) },
-          ),
-        );
-      }, timeoutMs);
-      if (this.#shut === undefined) waiter.start();
-      else this.#waiting.add(waiter);
+      this.#open.add(call);
+      this.#timer ??= setTimeout(this.#giveUp, timeoutMs);
+      if (this.#shut === undefined) call.start();
+      else this.#waiting.add(call);
     });
   }
+
+  /** Gives up the calls whose time is over, and comes back when the next one's is. */
+  readonly #giveUp = (): void => {
+    this.#timer = undefined;
+    const { timeoutMs } = this.#options;
+    const cause = new Error(this.#shut ?? 'Redis can be reached.');
+    const now = performance.now();
+    for (const call of this.#open) {
+      const leftMs = call.dueMs - now;
+      if (leftMs > 0) {
+        this.#timer = setTimeout(this.#giveUp, Math.ceil(leftMs));
+        return;
+      }
+      const error = this.#waiting.delete(call)
+        ? `Redis could not be reached within ${timeoutMs} ms.`
+        : `Redis did not answer within ${timeoutMs} ms; whether it did what was asked is unknown.`;
+      call.refuse(new BrokerUnavailable(error, { cause }));
+    }
+  };
 }
 
 function unavailable(error: unknown, closed: boolean): BrokerUnavailable {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { noticesOf } from '../presence.ts';
 import { Keys, slotOf } from './keys.ts';
 
 it('computes the slots of the Redis Cluster specification', () => {
@@ -14,6 +15,26 @@ it('puts all names of one channel into one slot', () => {
   const names = [keys.stream('a:b'), keys.head('a:b'), keys.idempotency('a:b', '}{x'), keys.events('a:b')];
   assert.equal(new Set(names.map(slotOf)).size, 1);
   assert.equal(new Set(names).size, names.length);
+});
+
+it('puts what carries a channel’s notices beside the channel, under names of its own', () => {
+  const keys = new Keys('p');
+  const names = ['a:b', noticesOf('a:b')].flatMap((channel) => [
+    keys.stream(channel),
+    keys.head(channel),
+    keys.idempotency(channel, 'k'),
+    keys.events(channel),
+  ]);
+  names.push(keys.members('a:b'), keys.index('a:b'));
+  assert.equal(new Set(names.map(slotOf)).size, 1);
+  assert.equal(new Set(names).size, names.length);
+});
+
+it('spreads the vault over the slots, under names that nothing else has', () => {
+  const keys = new Keys('p');
+  const names = ['a', 'b'].map((id) => keys.vault(id));
+  assert.equal(new Set(names.map(slotOf)).size, 2);
+  assert.ok(!names.includes(keys.channelsOf('a')));
 });
 
 it('refuses a prefix that would break the hash tags', () => {

@@ -1,9 +1,10 @@
 /**
  * Every key and every pub/sub channel name that the engine uses in Redis, and the cluster slot they lie in.
  *
- * All names of one channel share the hash tag `{channel}`, so that one script may touch them all on a cluster. A
- * channel's alphabet has no braces, hence no channel can forge a tag.
+ * All names of one channel share the hash tag `{channel}`, so that one script may touch them all on a cluster; also those of the
+ * channel that carries its notices. A channel's alphabet has no braces, hence no channel can forge a tag.
  */
+import { noticedChannel } from '../presence.ts';
 
 const PREFIX = /^[A-Za-z0-9_.:-]{1,64}$/;
 
@@ -18,27 +19,57 @@ export class Keys {
 
   /** The stream of the channel's kept events. */
   stream(channel: string): string {
-    return `${this.#prefix}:{${channel}}:s`;
+    return `${this.#base(channel)}:s`;
   }
 
   /** The string that remembers the channel's last id beyond its stream. */
   head(channel: string): string {
-    return `${this.#prefix}:{${channel}}:h`;
+    return `${this.#base(channel)}:h`;
   }
 
   /** The string that remembers the id given to a publish with this key. */
   idempotency(channel: string, key: string): string {
-    return `${this.#prefix}:{${channel}}:k:${key}`;
+    return `${this.#base(channel)}:k:${key}`;
   }
 
   /** The pub/sub channel that carries the channel's envelopes. */
   events(channel: string): string {
-    return `${this.#prefix}:{${channel}}:e`;
+    return `${this.#base(channel)}:e`;
   }
 
-  /** The sorted set of gateways by the moment at which their leases end. */
+  /** The hash of the channel's members. */
+  members(channel: string): string {
+    return `${this.#base(channel)}:m`;
+  }
+
+  /** The hash of what is counted of the channel's members. */
+  index(channel: string): string {
+    return `${this.#base(channel)}:i`;
+  }
+
+  /** The sorted set of gateways by the moment at which their leases end, or ended. */
   leases(): string {
     return `${this.#prefix}:leases:{gateways}`;
+  }
+
+  /** The sorted set of dead gateways by the moment until which somebody is removing their members. */
+  removals(): string {
+    return `${this.#prefix}:removals:{gateways}`;
+  }
+
+  /** The hash of the channels in which a gateway has members. */
+  channelsOf(gateway: string): string {
+    return `${this.#prefix}:channels:{${gateway}}`;
+  }
+
+  /** The string that keeps what may be taken once. */
+  vault(id: string): string {
+    return `${this.#prefix}:vault:{${id}}`;
+  }
+
+  #base(channel: string): string {
+    const noticed = noticedChannel(channel);
+    return noticed === undefined ? `${this.#prefix}:{${channel}}` : `${this.#prefix}:{${noticed}}#`;
   }
 }
 

@@ -1,10 +1,8 @@
 /**
- * One typed function for each Lua file, and the one place that turns their replies into results.
+ * One typed function for each Lua file about events, and the one place that turns their replies into results.
  *
- * Owns the loading of the scripts and the order of their keys and arguments. Must not know how Redis is reached.
+ * Owns the order of their keys and arguments. Must not know how Redis is reached.
  */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import {
   type Event,
   HEAD_EXTRA_LIFETIME_MS,
@@ -13,107 +11,98 @@ import {
   type Page,
   type Position,
   type Published,
-  type Retention,
+  type RetentionOf,
 } from '../broker.ts';
 import { decodeBody, encodeBody } from './envelope.ts';
+import { type Group, Groups } from './groups.ts';
 import type { Keys } from './keys.ts';
+import { bytes, list, load, type PublishCommand, run, type Script, type Send, text } from './script.ts';
 
-/** Sends one command; the reply has a Buffer wherever Redis sent a string. */
-export type Send = (command: string, args: readonly (string | number)[]) => Promise<unknown>;
+/** `publish.lua` lets a stream live for so much longer than its events are kept; what is past that is left out of reads. */
+const SPARE_LIFETIME = 0.25;
+/** How much of the retention may go by before a channel that is published to has to be tended. Less than the spare lifetime. */
+export const TEND_AFTER = 0.125;
 
-interface Script {
-  readonly source: string;
-  readonly sha: string;
+export interface ScriptsParts {
+  readonly send: Send;
+  readonly keys: Keys;
+  readonly publishCommand: PublishCommand;
+  readonly retentionOf: RetentionOf;
+  /** Called when publishes wait for others to go with, until `flush`. */
+  readonly onWaiting: () => void;
 }
 
-const SCRIPTS = {
-  publish: load('publish'),
-  publishEphemeral: load('publish-ephemeral'),
-  readAfter: load('read-after'),
-  readTail: load('read-tail'),
-  renewLease: load('renew-lease'),
-  gateways: load('gateways'),
-} as const;
-
 export class Scripts {
+  readonly all: readonly Script[];
   readonly #send: Send;
   readonly #keys: Keys;
-  readonly #publishCommand: 'PUBLISH' | 'SPUBLISH';
+  readonly #publish: Script;
+  readonly #publishEphemeral: Script;
+  readonly #readAfter = load('read-after');
+  readonly #readTail = load('read-tail');
+  readonly #retentionOf: RetentionOf;
+  readonly #groups: Groups;
 
-  constructor(send: Send, keys: Keys, publishCommand: 'PUBLISH' | 'SPUBLISH') {
+  constructor({ send, keys, publishCommand, retentionOf, onWaiting }: ScriptsParts) {
     this.#send = send;
     this.#keys = keys;
-    this.#publishCommand = publishCommand;
+    this.#retentionOf = retentionOf;
+    this.#groups = new Groups((group) => this.#store(group).then(toIds), onWaiting);
+    const words = { PUBLISH: publishCommand, KEY_LIFETIME_MS, HEAD_EXTRA_LIFETIME_MS, SPARE_LIFETIME };
+    this.#publish = load('publish', words);
+    this.#publishEphemeral = load('publish-ephemeral', words);
+    this.all = [this.#publish, this.#publishEphemeral, this.#readAfter, this.#readTail];
   }
 
-  /** `trim`: whether entries past the retention shall be dropped now. */
-  async publish(channel: string, message: Message, retention: Retention, trim: boolean): Promise<Published> {
-    const { size, retentionMs } = retention;
+  /** `tend`: whether the channel's keys shall be given their full lifetimes anew, and entries past the retention be dropped. */
+  publish(channel: string, message: Message, tend: boolean): Promise<Published> {
+    const body = encodeBody(message);
+    if (message.key === undefined) return this.#groups.add(channel, body, tend).then(stored);
+    return this.#store({ channel, bodies: [body], tend }, message.key).then(toPublished);
+  }
+
+  /** Sends the publishes that wait for others to go with: before any other command, so that all keep their order. */
+  flush(): void {
+    this.#groups.flush();
+  }
+
+  async readAfter(channel: string, position: Position, limit: number): Promise<Page> {
+    const { size, retentionMs } = this.#retentionOf(channel);
+    return toPage(await run(this.#send, this.#readAfter, this.#history(channel), [size, retentionMs, position, limit]));
+  }
+
+  async readTail(channel: string, limit: number, before?: Position): Promise<Page> {
+    const { size, retentionMs } = this.#retentionOf(channel);
+    const args = [size, retentionMs, limit, ...(before === undefined ? [] : [before])];
+    return toPage(await run(this.#send, this.#readTail, this.#history(channel), args));
+  }
+
+  #store({ channel, bodies, tend }: Group, key?: string): Promise<unknown> {
+    const { size, retentionMs } = this.#retentionOf(channel);
     const keys = [this.#keys.stream(channel)];
     if (size > 0) keys.push(this.#keys.head(channel));
-    if (message.key !== undefined) keys.push(this.#keys.idempotency(channel, message.key));
-    const body = encodeBody(message);
-    const events = this.#keys.events(channel);
-    const reply =
-      size > 0
-        ? await this.#run(SCRIPTS.publish, keys, [
-            body,
-            size + 1,
-            retentionMs,
-            retentionMs + HEAD_EXTRA_LIFETIME_MS,
-            events,
-            this.#publishCommand,
-            KEY_LIFETIME_MS,
-            trim ? 1 : 0,
-          ])
-        : await this.#run(SCRIPTS.publishEphemeral, keys, [body, events, this.#publishCommand, KEY_LIFETIME_MS]);
-    return Array.isArray(reply) ? { id: text(reply[0]), duplicate: true } : { id: text(reply), duplicate: false };
-  }
-
-  async readAfter(channel: string, retention: Retention, position: Position, limit: number): Promise<Page> {
-    const { size, retentionMs } = retention;
-    return toPage(await this.#run(SCRIPTS.readAfter, this.#history(channel), [size, retentionMs, position, limit]));
-  }
-
-  async readTail(channel: string, retention: Retention, limit: number, before?: Position): Promise<Page> {
-    const args = [retention.size, retention.retentionMs, limit, ...(before === undefined ? [] : [before])];
-    return toPage(await this.#run(SCRIPTS.readTail, this.#history(channel), args));
-  }
-
-  async renewLease(gateway: string, leaseMs: number): Promise<void> {
-    await this.#run(SCRIPTS.renewLease, [this.#keys.leases()], [gateway, leaseMs]);
-  }
-
-  async gateways(): Promise<string[]> {
-    return list(await this.#run(SCRIPTS.gateways, [this.#keys.leases()], [])).map(text);
+    if (key !== undefined) keys.push(this.#keys.idempotency(channel, key));
+    const args: (string | number)[] = [this.#keys.events(channel)];
+    if (size > 0) args.push(size + 1, retentionMs, tend ? 1 : 0);
+    return run(this.#send, size > 0 ? this.#publish : this.#publishEphemeral, keys, [...args, ...bodies]);
   }
 
   #history(channel: string): string[] {
     return [this.#keys.stream(channel), this.#keys.head(channel)];
   }
-
-  async #run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    try {
-      return await this.#send('EVALSHA', [script.sha, keys.length, ...keys, ...args]);
-    } catch (error) {
-      // A node that has just started, or whose scripts were flushed. It did nothing, so sending again is safe.
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return this.#send('EVAL', [script.source, keys.length, ...keys, ...args]);
-    }
-  }
 }
 
-/** Teaches every script to a node, so that its first publishes needn't be sent twice and so change their order. */
-export async function loadScripts(send: Send): Promise<void> {
-  await Promise.all(Object.values(SCRIPTS).map(({ source }) => send('SCRIPT', ['LOAD', source])));
+function toPublished(reply: unknown): Published {
+  return Array.isArray(reply) ? { id: text(reply[0]), duplicate: true } : stored(text(reply));
 }
 
-function load(name: string): Script {
-  const source = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8').replace(
-    /^--@include (\w+)$/gm,
-    (_, include: string) => readFileSync(new URL(`./lua/include/${include}.lua`, import.meta.url), 'utf8'),
-  );
-  return { source, sha: createHash('sha1').update(source).digest('hex') };
+function stored(id: Position): Published {
+  return { id, duplicate: false };
+}
+
+/** Of an ephemeral channel there is nothing between the spaces. */
+function toIds(reply: unknown): readonly Position[] {
+  return text(reply).split(' ');
 }
 
 function toPage(reply: unknown): Page {
@@ -126,18 +115,4 @@ function toPage(reply: unknown): Page {
     prev = event.id;
   }
   return { events, start: text(start), head: text(head), known: known === 1, more: more === 1 };
-}
-
-function list(reply: unknown): unknown[] {
-  if (!Array.isArray(reply)) throw new TypeError('Redis answered a script with something that is no array.');
-  return reply;
-}
-
-function bytes(reply: unknown): Buffer {
-  if (!Buffer.isBuffer(reply)) throw new TypeError('Redis answered a script with something that is no string.');
-  return reply;
-}
-
-function text(reply: unknown): string {
-  return bytes(reply).toString('latin1');
 }

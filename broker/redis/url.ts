@@ -12,6 +12,14 @@ interface Credentials {
   readonly username: string | undefined;
   readonly password: string | undefined;
   readonly tls: boolean;
+  /** With `tls`: what to trust in place of the authorities that Node.js knows, and who to be, all as PEM. */
+  readonly identity?: RedisIdentity | undefined;
+}
+
+export interface RedisIdentity {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
 }
 
 export type RedisTarget = Credentials &

@@ -4,8 +4,8 @@ import { MemoryBroker, MemoryStore } from '../memory.ts';
 
 /** The engine under test, and what may befall it. */
 export interface Harness {
-  /** One more gateway's broker, connected, with `retentionOf` as below and `TIME_LIMIT_MS` as its time limit. */
-  open(): Promise<Broker>;
+  /** One more gateway's broker, with `retentionOf` as below; `graceMs` in place of `GRACE_MS`, `timeoutMs` as its time limit, which is longer unless given. */
+  open(graceMs?: number, timeoutMs?: number): Promise<Broker>;
   /** Loses a channel's kept events, as an eviction would. */
   loseStream(channel: string): Promise<void>;
   /** Loses a channel's remembered last id. */
@@ -21,12 +21,17 @@ export interface Harness {
   freeze?(): Promise<() => Promise<void>>;
   /** Forgets every script that the engine was taught. */
   forgetScripts?(): Promise<void>;
+  /** What the engine keeps under names that contain this word. */
+  traces(word: string): Promise<readonly string[]>;
   stop(): Promise<void>;
 }
 
-export const TIME_LIMIT_MS = 1_500;
+/** For what must fail: it is waited for. */
+export const SHORT_LIMIT_MS = 1_500;
+/** For what must not, also on a busy machine. */
+export const LONG_LIMIT_MS = 30_000;
 
-/** For ages: long enough that a slow machine still reads within it. */
+/** How long events of the namespace `brief` are kept. */
 export const BRIEF_MS = 1_500;
 
 export const HOUR_MS = 3_600_000;
@@ -50,14 +55,17 @@ export function memoryHarness(): Harness {
   const store = new MemoryStore({ retentionOf });
   const state = (channel: string) => store.channels.get(channel) ?? { stream: undefined, head: undefined };
   return {
-    open: async () => new MemoryBroker(store),
+    open: async (graceMs) => new MemoryBroker(store, graceMs),
     loseStream: async (channel) => {
       state(channel).stream = undefined;
     },
     loseHead: async (channel) => {
       state(channel).head = undefined;
     },
-    loseAll: async () => store.channels.clear(),
+    loseAll: async () => {
+      store.channels.clear();
+      store.vault.clear();
+    },
     rewind: async (channel, last) => {
       const { stream, head } = state(channel);
       stream?.events.splice(stream.events.findIndex(({ id }) => id === last) + 1);
@@ -66,6 +74,11 @@ export function memoryHarness(): Harness {
     setHead: async (channel, id) => {
       const head = { id, expiresAtMs: Date.now() + HOUR_MS };
       store.channels.set(channel, { stream: undefined, keys: new Map(), ...store.channels.get(channel), head });
+    },
+    traces: async (word) => {
+      store.vault.sweep(); // as the store does by itself now and then
+      const names = [...store.channels.keys(), ...store.presence.channels(), ...store.vault.ids()];
+      return names.filter((name) => name.includes(word));
     },
     stop: async () => undefined,
   };

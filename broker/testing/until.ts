@@ -1,11 +1,11 @@
 /** How tests wait: for a condition, never for a time. */
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Resolves once the condition holds; a condition that throws does not hold yet. */
+/** Resolves once the condition holds; a condition that throws does not hold yet. The limit is one that a busy machine keeps, too. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  limitMs = 30_000,
+  limitMs = 60_000,
 ): Promise<void> {
   const end = performance.now() + limitMs;
   let cause: unknown;

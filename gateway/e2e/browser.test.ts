@@ -1,28 +1,17 @@
-/** The first page, and EventSource itself, in a real browser against real gateways that end and come back. */
+/** The page of events, and EventSource itself, in a real browser against real gateways that end and come back. */
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
+import { excessWidth, launchBrowser, PAGE_LIMIT_MS, withFaultlessPage } from './browser.ts';
 import { heard, type Numbered, openStream } from './page-streams.ts';
 import { GatewayProcess } from './processes.ts';
 import { RestartableGateway } from './restartable.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-const LIMIT_MS = 10_000;
 const SCREENSHOTS = join(tmpdir(), 'passerelle-page');
 
 let redis: RedisDeployment;
@@ -38,7 +27,7 @@ before(async () => {
   [gateway, other, browser] = await Promise.all([
     RestartableGateway.start(env),
     GatewayProcess.start({ env }),
-    chromium.launch({ executablePath: CHROMIUM, args: FLAGS }),
+    launchBrowser(),
   ]);
 });
 
@@ -48,7 +37,7 @@ after(async () => {
   await redis?.stop();
 });
 
-describe('the first page', () => {
+describe('the page of events', () => {
   it('shows a published event once in both panes', async () => {
     await withPage('first', async (page) => {
       await page.getByLabel('Event name').fill('greeting');
@@ -79,7 +68,7 @@ describe('the first page', () => {
       await page.getByLabel('Data').fill(hostile[0] ?? '');
       assert.equal(await page.locator('#publish-command img').count(), 0);
       assert.equal(await page.evaluate('typeof hacked'), 'undefined');
-      await page.goto(`${gateway.url}/?channel=${encodeURIComponent(hostile[0] ?? '')}`);
+      await page.goto(`${gateway.url}/events.html?channel=${encodeURIComponent(hostile[0] ?? '')}`);
       assert.equal(await page.getByLabel('Channel').inputValue(), 'demo');
     });
   });
@@ -125,7 +114,7 @@ describe('the first page', () => {
       }
       for (const pane of panes(page)) {
         await pane.getByRole('button', { name: 'Connect again' }).click();
-        await until('the replay is through', async () => (await rows(pane)).at(-1) === '2000', LIMIT_MS);
+        await until('the replay is through', async () => (await rows(pane)).at(-1) === '2000', PAGE_LIMIT_MS);
         await pane.getByText(/· 1 gap$/).waitFor();
       }
     });
@@ -192,8 +181,7 @@ describe('the first page', () => {
         }
         await page.getByRole('button', { name: 'Publish' }).click();
         await page.getByText(/^Stored as/).waitFor();
-        const wider = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-        assert.ok(Number(wider) <= 0, `The page is ${wider} pixels wider than its window`);
+        assert.equal(await excessWidth(page), 0);
         mkdirSync(SCREENSHOTS, { recursive: true });
         await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true });
       });
@@ -230,13 +218,17 @@ describe('EventSource, with three channels on one stream', () => {
       await gateway.start();
       await publishNumbered(all, [6]);
       for (const name of Object.keys(streams))
-        await until(`stream ${name} is open again`, async () => (await heard(page, name)).opens > 1, LIMIT_MS);
+        await until(`stream ${name} is open again`, async () => (await heard(page, name)).opens > 1, PAGE_LIMIT_MS);
       await publishNumbered(all, [7, 8]);
 
       for (const [name, channels] of Object.entries(streams)) {
         const numbers = name === 'busy' ? [1, 2, 3, 4, 5, 6, 7, 8] : [3, 4, 5, 6, 7, 8];
         const complete = (events: readonly Numbered[]) => channels.every((c) => numbersOf(events, c).includes(8));
-        await until(`stream ${name} is complete`, async () => complete((await heard(page, name)).events), LIMIT_MS);
+        await until(
+          `stream ${name} is complete`,
+          async () => complete((await heard(page, name)).events),
+          PAGE_LIMIT_MS,
+        );
         const { events, gaps, ended } = await heard(page, name);
         for (const channel of channels) assert.deepEqual(numbersOf(events, channel), numbers, `${name}, ${channel}`);
         assert.deepEqual({ gaps, ended }, { gaps: 0, ended: false }, name);
@@ -246,38 +238,17 @@ describe('EventSource, with three channels on one stream', () => {
   }
 });
 
-/** Opens the page on a channel, waits until both panes are live, and holds it to having no fault that is not among the expected ones. */
+/** Opens the page on a channel, and waits until both panes are live. */
 async function withPage(
   channel: string,
   use: (page: Page) => Promise<void>,
   expected: readonly RegExp[] = [],
 ): Promise<void> {
-  const faults: string[] = [];
-  const fault = (text: string) => {
-    if (!expected.some((pattern) => pattern.test(text))) faults.push(text);
-  };
-  const page = await browser.newPage();
-  const host = new URL(gateway.url).host;
-  // A violation of the page's Content-Security-Policy is told on the console, too.
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') fault(message.text());
-  });
-  page.on('pageerror', (error) => fault(String(error)));
-  page.on('request', (request) => {
-    if (new URL(request.url()).host !== host) fault(`A request to ${request.url()}`);
-  });
-  page.on('websocket', (socket) => {
-    if (new URL(socket.url()).host !== host) fault(`A WebSocket to ${socket.url()}`);
-  });
-  try {
-    page.setDefaultTimeout(LIMIT_MS);
-    await page.goto(`${gateway.url}/?channel=${channel}`);
+  const live = async (page: Page) => {
     for (const pane of panes(page)) await pane.getByText('Live', { exact: true }).waitFor();
     await use(page);
-    assert.deepEqual(faults, []);
-  } finally {
-    await page.close();
-  }
+  };
+  await withFaultlessPage(browser, `${gateway.url}/events.html?channel=${channel}`, live, { expected });
 }
 
 function panes(page: Page): readonly [socket: Locator, stream: Locator] {
@@ -297,7 +268,7 @@ async function shows(pane: Locator, expected: readonly string[]): Promise<void> 
       shown = await rows(pane);
       return shown.length >= expected.length;
     },
-    LIMIT_MS,
+    PAGE_LIMIT_MS,
   );
   assert.deepEqual(shown, expected);
 }

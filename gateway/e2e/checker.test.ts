@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { check, type Item, type Publish, type Rules, type Subscription } from './checker.ts';
 
@@ -41,7 +41,15 @@ test('every event once and in order is right, and is counted', () => {
     FIVE.map((number) => published(number)),
     [subscription([...all.slice(0, 2), resumed, ...all.slice(2)]), subscription(all.slice(3), id(3), 'late')],
   );
-  assert.deepEqual(verdict, { violations: [], published: 5, acknowledged: 5, deliveries: 7, gaps: 0, resumes: 1 });
+  assert.deepEqual(verdict, {
+    violations: [],
+    published: 5,
+    acknowledged: 5,
+    lost: 0,
+    deliveries: 7,
+    gaps: 0,
+    resumes: 1,
+  });
 });
 
 test('an event that was passed over is missing', () => {
@@ -72,24 +80,20 @@ test('an event from before the start is told', () => {
   assert.deepEqual(faults(publishes, [subscription([3, 4, 5].map(event), id(3))]), ['reordered: a']);
 });
 
-test('a gap is a violation, or, where allowed, excuses just what it names', () => {
+test('a gap after what the history holds is a violation, and excuses nothing', () => {
   const gap: Item = { type: 'gap', after: id(1), id: id(4) };
   assert.deepEqual(faultsOf([event(1), gap, event(4), event(5)]), ['gap: a', 'missing: a 2 times']);
-  const allowed = { gapsAllowed: true, allAcknowledged: true };
-  assert.deepEqual(faultsOf([event(1), gap, event(4), event(5)], allowed), []);
-  assert.deepEqual(faultsOf([event(1), gap, event(4)], allowed), ['tail missing: a']);
-  assert.deepEqual(faultsOf([event(1), event(2), gap, event(4), event(5)], allowed), ['wrong position: a']);
+  assert.deepEqual(faultsOf([event(1), event(2), gap, event(4), event(5)]), [
+    'wrong position: a',
+    'gap: a',
+    'missing: a',
+  ]);
 });
 
-test('where nothing is left after a gap the last one is excused too', () => {
-  const gap: Item = { type: 'gap', after: id(3), id: id(5) };
-  assert.deepEqual(faultsOf([1, 2, 3].map(event).concat(gap), { gapsAllowed: true, allAcknowledged: true }), []);
-});
-
-test('a resume at another position than the last event is told, unless it says so', () => {
+test('a resume at another position than the last event is told', () => {
   const at = (position: string, recovered: boolean): Item => ({ type: 'resumed', position, recovered });
   assert.deepEqual(faultsOf([event(1), at(id(2), true), ...[2, 3, 4, 5].map(event)]), ['wrong position: a']);
-  assert.deepEqual(faultsOf([event(1), at(id(0), false), ...[2, 3, 4, 5].map(event)]), []);
+  assert.deepEqual(faultsOf([event(1), at(id(0), false), ...[2, 3, 4, 5].map(event)]), ['gap: a', 'gap missing: a']);
 });
 
 test('data that nobody published to the channel is foreign', () => {
@@ -103,7 +107,7 @@ test('data that nobody published to the channel is foreign', () => {
 });
 
 test('an event whose publish was refused must not appear; one of unknown outcome may', () => {
-  const rules = { gapsAllowed: false, allAcknowledged: false };
+  const rules = { allAcknowledged: false };
   assert.deepEqual(faults([published(1, [{ outcome: 'failed' }])], [subscription([event(1)])], rules), ['foreign: a']);
   assert.deepEqual(faults([published(1, [{ outcome: 'unknown' }])], [subscription([event(1)])], rules), []);
   assert.deepEqual(faults([published(1, [{ outcome: 'unknown' }])], [subscription([])], rules), []);
@@ -112,15 +116,13 @@ test('an event whose publish was refused must not appear; one of unknown outcome
 test('an event of unknown outcome that one subscriber has is owed to all', () => {
   const publishes = [published(1, [{ outcome: 'unknown' }]), published(2)];
   const subscriptions = [subscription([1, 2].map(event)), subscription([event(2)], '0-0', 'b')];
-  assert.deepEqual(faults(publishes, subscriptions, { gapsAllowed: false, allAcknowledged: false }), ['missing: b']);
+  assert.deepEqual(faults(publishes, subscriptions, { allAcknowledged: false }), ['missing: b']);
 });
 
 test('one id with other data is altered', () => {
   const publishes = [published(1, [{ outcome: 'unknown' }]), published(2)];
   const wrong: Item = { type: 'event', id: id(2), data: data(1) };
-  assert.deepEqual(faults(publishes, [subscription([wrong])], { gapsAllowed: false, allAcknowledged: false }), [
-    'altered: a',
-  ]);
+  assert.deepEqual(faults(publishes, [subscription([wrong])], { allAcknowledged: false }), ['altered: a']);
 });
 
 test('a retry that stored a second event is told, by its answer or by what was received', () => {
@@ -141,6 +143,115 @@ test('a publish that was never acknowledged is told', () => {
 
 test('two publishes with the same data cannot be told apart, so they are refused', () => {
   assert.throws(() => check([published(1), published(1)], []), /have the data/);
+});
+
+test('an event that was sent once need not be acknowledged', () => {
+  assert.deepEqual(faults([{ ...published(1, [{ outcome: 'unknown' }]), once: true }], []), []);
+});
+
+describe('where Redis lost the third and the fourth of six events', () => {
+  const SIX = [1, 2, 3, 4, 5, 6].map((number) => ({ ...published(number), data: data(number) }));
+  const at = (number: number, ms = 1_000 + number) => ({ id: `${ms}-0`, data: data(number) });
+  const got = (number: number): Item => ({ type: 'event', ...at(number) });
+  const publishes = SIX.map((publish, index) => ({
+    ...publish,
+    answers: [{ outcome: 'acknowledged' as const, id: at(index + 1).id }],
+  }));
+  const histories = new Map([[CHANNEL, { start: '0-0', events: [1, 2, 5, 6].map((number) => at(number)) }]]);
+  const losses = [{ from: 1_003, until: 1_004 }];
+  const gap = (after: number, next: number, more = {}): Item => {
+    return { type: 'gap', after: at(after).id, id: at(next).id, ...more };
+  };
+  const found = (...all: Item[][]) =>
+    faults(
+      publishes,
+      all.map((items, index) => subscription(items, '0-0', 'abc'[index])),
+      { histories, losses },
+    );
+
+  test('who has the lost ones must be told, whoever has none need not', () => {
+    const told = [got(1), got(2), got(3), got(4), gap(4, 5), got(5), got(6)];
+    assert.deepEqual(found(told, [1, 2, 5, 6].map(got)), []);
+    assert.deepEqual(found([1, 2, 3, 4, 5, 6].map(got)), ['untold: a']);
+    assert.deepEqual(found([1, 2, 3, 4].map(got)), ['untold: a']);
+  });
+
+  test('nobody is told where nothing is gone', () => {
+    assert.deepEqual(found([got(1), got(2), gap(2, 5), got(5), got(6)]), ['gap: a']);
+  });
+
+  test('after the notice all is owed that is left', () => {
+    assert.deepEqual(found([got(1), got(2), got(3), gap(3, 6), got(6)]), ['missing: a']);
+    assert.deepEqual(found([got(1), got(2), got(3), gap(3, 5)]), ['tail missing: a 2 times']);
+  });
+
+  test('what is lost is given whole and in order, too, as others have it', () => {
+    const whole = [got(1), got(2), got(3), got(4), gap(4, 5), got(5), got(6)];
+    const holed = [got(1), got(2), got(4), gap(4, 5), got(5), got(6)];
+    assert.deepEqual(found(whole, holed), ['missing: b']);
+    assert.deepEqual(found([got(1), got(3), gap(3, 5), got(5), got(6)], whole), ['missing: a']);
+  });
+
+  test('a second notice in a row must be true as well, and begins where the first one led where that is known', () => {
+    const first = [got(1), got(2), got(3)];
+    assert.deepEqual(found([...first, gap(3, 4), gap(4, 5), got(5), got(6)]), []);
+    assert.deepEqual(found([...first, gap(3, 5), gap(2, 5), got(5), got(6)]), ['gap: a']);
+    const stands = { stands: at(4).id };
+    assert.deepEqual(found([...first, gap(3, 4, stands), gap(4, 5), got(5), got(6)]), []);
+  });
+
+  test('a resume that was not recovered is followed by its notice', () => {
+    const resumed: Item = { type: 'resumed', position: at(2).id, recovered: false };
+    assert.deepEqual(found([got(1), got(2), got(3), resumed, gap(3, 5), got(5), got(6)]), []);
+    assert.deepEqual(found([got(1), got(2), got(3), resumed, got(5), got(6)]), ['gap missing: a']);
+  });
+
+  test('the position before the oldest that is left is as good as that of an event, and the origin is not', () => {
+    const rules = {
+      histories: new Map([[CHANNEL, { start: at(2).id, events: [5, 6].map((n) => at(n)) }]]),
+      losses: [{ from: 0, until: 1_004 }],
+    };
+    const of = (items: Item[]) => faults(publishes, [subscription(items)], rules);
+    assert.deepEqual(of([1, 2, 5, 6].map(got)), []);
+    assert.deepEqual(of([got(1), gap(1, 5), got(5), got(6)]), []);
+    assert.deepEqual(of([{ type: 'gap', after: '0-0', id: at(5).id }, got(5), got(6)]), []);
+    assert.deepEqual(of([got(5), got(6)]), ['untold: a']);
+  });
+
+  test('the origin may have been gone before all was lost, and be good again', () => {
+    const rules = {
+      histories: new Map([[CHANNEL, { start: '0-0', events: [5, 6].map((n) => at(n)) }]]),
+      losses: [{ from: 0, until: 1_004 }],
+    };
+    const of = (items: Item[]) => faults(publishes, [subscription(items)], rules);
+    const toldOf = (n: number): Item => ({ type: 'gap', after: '0-0', id: at(n).id });
+    assert.deepEqual(of([toldOf(4), got(4), gap(4, 5), got(5), got(6)]), []);
+    assert.deepEqual(of([toldOf(5), got(5), got(6)]), ['gap: a']);
+  });
+
+  test('what is gone at another time than Redis lost it was never stored', () => {
+    const rules = { histories, losses: [{ from: 1_004, until: 1_004 }] };
+    assert.deepEqual(faults(publishes, [], rules), ['lost: publishers']);
+    const seen = publishes.map((publish) => ({ ...publish, answers: [{ outcome: 'unknown' as const }] }));
+    const subscriber = subscription([got(1), got(2), got(3), gap(3, 5), got(5), got(6)]);
+    assert.deepEqual(faults(seen, [subscriber], { ...rules, allAcknowledged: false }), ['lost: a']);
+  });
+
+  test('what was lost may be stored again, and nothing else', () => {
+    const again = (number: number) => [
+      {
+        ...published(number),
+        answers: [at(number), at(number, 1_006)].map(({ id }) => ({ outcome: 'acknowledged' as const, id })),
+      },
+    ];
+    const rules = (number: number) => ({
+      histories: new Map([[CHANNEL, { start: '0-0', events: [at(1), at(2), at(number, 1_006)] }]]),
+      losses,
+    });
+    const others = publishes.slice(0, 2);
+    assert.deepEqual(faults([...others, ...again(3)], [], rules(3)), []);
+    assert.deepEqual(faults([...others, ...again(5)], [], rules(5)), ['lost: publishers', 'stored twice: publishers']);
+  });
 });
 
 test('whatever is taken out, doubled or swapped is found', () => {

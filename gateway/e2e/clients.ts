@@ -27,6 +27,8 @@ export interface Closed {
 }
 
 export class WsClient {
+  /** When anything came last, or it began, by `performance.now()`. */
+  heardAt = performance.now();
   /** What came and was not handed to a sink of the caller's. */
   readonly frames = new FrameQueue<Frame>();
   /** Resolves when the connection has ended, however it ended, or could not be made. */
@@ -56,14 +58,20 @@ export class WsClient {
     this.#socket.on('message', (data, binary) => {
       // Once cut, what was still on its way counts as lost, as it would be for a client that died.
       if (this.#destroyed) return;
+      this.heardAt = performance.now();
       sink.push(binary ? { type: 'binary', bytes: data } : decode(data.toString()));
     });
   }
 
-  static async open(url: string): Promise<WsClient> {
-    const client = new WsClient(url);
+  static async open(url: string, ws: ClientOptions = {}): Promise<WsClient> {
+    const client = new WsClient(url, { ws });
     await client.opened;
     return client;
+  }
+
+  /** What both sides have agreed to. */
+  get extensions(): string {
+    return this.#socket.extensions;
   }
 
   /** False where the connection is not open: nothing was sent. */
@@ -100,6 +108,8 @@ export class WsClient {
 }
 
 export class SseClient {
+  /** When anything came last, also a comment, or it began, by `performance.now()`. */
+  heardAt = performance.now();
   readonly blocks = new FrameQueue<Block>();
   /** Resolves with the response's head, rejects where none came. */
   readonly opened: Promise<IncomingMessage>;
@@ -169,6 +179,7 @@ export class SseClient {
     // An end in the middle of the body is told by `close` too.
     response.on('error', () => undefined);
     response.on('data', (chunk: Buffer) => {
+      this.heardAt = performance.now();
       // The body of a refusal is no event stream, and must not be taken for one.
       if (stream) this.#parser.push(decoder.write(chunk));
     });

@@ -76,17 +76,38 @@ describe('two gateways on one Redis', () => {
     assert.deepEqual(new Set(orders[0]), ids);
   });
 
-  test('an acknowledged publish on one is there for whoever subscribes on the other right after', async () => {
+  test('who subscribes on one right after a publish was acknowledged on the other stands behind it, or gets it next', async () => {
     const channel = name();
+    const ids: string[] = [];
     for (let i = 0; i < 20; i++) {
-      const id = await publish(a.url, channel, i);
-      const { client, reply } = await subscribed(b, { channel, tail: 1 });
-      assert.equal((await client.frames.next()).id, id);
-      client.destroy();
-      const { client: later, reply: live } = await subscribed(b, { channel });
-      assert.equal(live.position, id);
-      assert.equal(reply.recovered, true);
-      later.destroy();
+      ids.push(await publish(a.url, channel, i));
+      for (const start of [{}, { tail: 1 }, { tail: 3 }]) {
+        const { client, reply } = await subscribed(b, { channel, ...start });
+        assert.equal(reply.recovered, true);
+        // Whatever it is, it is a place between two events of the channel; and all that are later follow, in order.
+        const behind = reply.position === '0-0' ? 0 : ids.indexOf(String(reply.position)) + 1;
+        assert.ok(reply.position === '0-0' || behind > 0, `${reply.position} is none of ${ids}`);
+        const tail = 'tail' in start ? start.tail : 0;
+        assert.ok(behind <= Math.max(0, ids.length - tail), 'a tail has as many as there are');
+        for (const id of ids.slice(behind)) assert.equal((await client.frames.next()).id, id);
+        client.destroy();
+      }
+    }
+  });
+
+  test('nor does an event stream miss or double what was acknowledged right before it began', async () => {
+    const channel = name();
+    const ids: string[] = [];
+    for (let i = 0; i < 20; i++) {
+      ids.push(await publish(a.url, channel, i));
+      for (const query of ['', '&tail=1', '&tail=3']) {
+        const stream = await SseClient.open(`${b.url}/events?channel=${channel}${query}`);
+        const { lastEventId: position } = await stream.blocks.next();
+        const behind = position === '0-0' ? 0 : ids.indexOf(position) + 1;
+        assert.ok(position === '0-0' || behind > 0, `${position} is none of ${ids}`);
+        for (const id of ids.slice(behind)) assert.equal((await stream.blocks.next()).lastEventId, id);
+        stream.destroy();
+      }
     }
   });
 
@@ -134,22 +155,22 @@ describe('two gateways on one Redis', () => {
     ];
     const stream = await SseClient.open(`${a.url}/events?channel=${channel},counted:only-a`);
     await stream.blocks.next();
-    for (const { url } of [a, b]) {
-      const { json } = await call(`${url}/api/channels?prefix=counted:`);
-      assert.deepEqual(json, {
-        channels: [
-          { channel, subscribers: 4 },
-          { channel: 'counted:only-a', subscribers: 1 },
-        ],
-        complete: true,
+    const listOf = async ({ url }: GatewayProcess) =>
+      (await call(`${url}/api/channels?prefix=counted:`)).json as { channels: unknown[]; complete: boolean };
+    for (const gateway of [a, b]) {
+      let list = await listOf(gateway);
+      await until('both have answered in time', async () => {
+        list = await listOf(gateway);
+        return list.complete;
       });
+      assert.deepEqual(list.channels, [
+        { channel, subscribers: 4 },
+        { channel: 'counted:only-a', subscribers: 1 },
+      ]);
     }
     stream.destroy();
     for (const client of clients) client.destroy();
-    await until('nobody is counted any more', async () => {
-      const { channels } = (await call(`${b.url}/api/channels?prefix=counted:`)).json as { channels: unknown[] };
-      return channels.length === 0;
-    });
+    await until('nobody is counted any more', async () => (await listOf(b)).channels.length === 0);
   });
 
   test('both say the same of a history', async () => {

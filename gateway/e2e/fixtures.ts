@@ -11,13 +11,13 @@ export interface ChannelsFile {
   remove(): void;
 }
 
-/** Namespaces: `small` keeps three events, `brief` keeps them for a second, `none` keeps nothing, `bulk` keeps everything. */
+/** Namespaces: `small` keeps three events, `brief` keeps them for three seconds, `none` keeps nothing, `bulk` keeps everything. */
 export function writeChannelsFile(): ChannelsFile {
   const folder = mkdtempSync(join(tmpdir(), 'passerelle-'));
   const path = join(folder, 'channels.json');
   const namespaces = {
     small: { history: { size: SMALL_SIZE } },
-    brief: { history: { size: 100, retention: '1s' } },
+    brief: { history: { size: 100, retention: '3s' } },
     none: { history: { size: 0 } },
     bulk: { history: { size: 100_000 } },
   };

@@ -26,7 +26,7 @@ export class FrameQueue<Frame> {
   /** The next frame that matches; those before it are passed over (and stay in `all`). */
   async find<Wanted extends Frame>(matches: (frame: Frame) => frame is Wanted, timeoutMs?: number): Promise<Wanted>;
   async find(matches: (frame: Frame) => boolean, timeoutMs?: number): Promise<Frame>;
-  async find(matches: (frame: Frame) => boolean, timeoutMs = 5_000): Promise<Frame> {
+  async find(matches: (frame: Frame) => boolean, timeoutMs = 30_000): Promise<Frame> {
     const passed: Frame[] = [];
     const deadline = Date.now() + timeoutMs;
     while (true) {

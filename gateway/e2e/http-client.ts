@@ -72,7 +72,7 @@ export class RawStream {
 
   /** Resolves once the text so far matches. */
   async matching(pattern: RegExp): Promise<string> {
-    await until(`${JSON.stringify(this.text)} matches ${pattern}`, () => pattern.test(this.text), 5_000).catch(() => {
+    await until(`${JSON.stringify(this.text)} matches ${pattern}`, () => pattern.test(this.text)).catch(() => {
       throw new Error(`The stream never had ${pattern}; it had ${JSON.stringify(this.text)}`);
     });
     return this.text;

@@ -27,7 +27,8 @@ export interface PlannedSubscriber {
 
 export interface PlannedPublish {
   readonly channel: string;
-  readonly key: string;
+  /** Without one it is sent once: whether it was stored where no answer came stays unknown. */
+  readonly key?: string;
   readonly data: string;
   /** Sent once more after it was acknowledged, with its key, to another gateway. */
   readonly repeated: boolean;

@@ -37,8 +37,10 @@ test('one that ends at once fails the start with what it wrote', async (t) => {
 });
 
 test('one that never listens fails the start and is gone', async (t) => {
-  const main = program(t, `console.log(process.pid); setInterval(() => {}, 1000)`);
-  const failure = await GatewayProcess.start({ main, startLimitMs: 300 }).catch((error: Error) => error);
+  const main = program(t, 'setInterval(() => {}, 1000)');
+  // A shell says which process it is, and becomes the program: it has said so long before Node.js has started.
+  const under = ['/bin/sh', '-c', 'echo $$; exec "$@"', 'sh'];
+  const failure = await GatewayProcess.start({ main, under, startLimitMs: 1_000 }).catch((error: Error) => error);
   assert(failure instanceof Error);
   const pid = Number(/^(\d+)$/m.exec(failure.message)?.[1]);
   assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });

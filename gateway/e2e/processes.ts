@@ -9,10 +9,20 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
-const LISTENING = / is listening on (http:\/\/\S+)/;
+const LISTENING = / is listening on (https?:\/\/\S+)/;
 const KEPT_LINES = 200;
 /** Lets the kernel kill the child when its parent ends, however that ends: an exit handler can't promise as much. */
 const SETPRIV = '/usr/bin/setpriv';
+
+/** Nobody waits for the news that one of these gateways leaves, nor are there so many clients that they had to go one by one. */
+const NO_DRAIN_TIMES = { DRAIN_SETTLE_MS: '0', DRAIN_WINDOW_MS: '0' };
+/** Nor is anybody turned away because this machine had something else to do. */
+const NO_LAG_LIMIT = { MAX_EVENT_LOOP_LAG_MS: '0' };
+const ENVIRONMENT = {
+  ...{ PATH: '/usr/bin:/bin', HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn' },
+  ...NO_DRAIN_TIMES,
+  ...NO_LAG_LIMIT,
+};
 
 export interface GatewayOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -21,6 +31,8 @@ export interface GatewayOptions {
   /** A command that runs the gateway, such as `taskset -c 0`. */
   readonly under?: readonly string[];
   readonly startLimitMs?: number;
+  /** Hears every line that it writes, of both streams. */
+  readonly onLine?: ((line: string) => void) | undefined;
 }
 
 export class GatewayProcess {
@@ -41,12 +53,12 @@ export class GatewayProcess {
     const [program = '', ...parameters] = command;
     const child = spawn(program, parameters, {
       // Nothing is inherited: what a test runs must not depend on the shell it was started from.
-      env: { PATH: '/usr/bin:/bin', HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn', ...options.env },
+      env: { ...ENVIRONMENT, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const lines: string[] = [];
     try {
-      return new GatewayProcess(await listening(child, lines, options.startLimitMs ?? 10_000), child, lines);
+      return new GatewayProcess(await listening(child, lines, options), child, lines);
     } catch (cause) {
       await end(child, 'SIGKILL');
       throw new Error(`The gateway did not start:\n${lines.join('\n')}`, { cause });
@@ -66,8 +78,18 @@ export class GatewayProcess {
     return this.#lines.join('\n');
   }
 
+  /** Resolves when it is gone, with its exit code; `null` where it was killed. */
+  async exited(): Promise<number | null> {
+    if (this.running) await once(this.#child, 'exit');
+    return this.#child.exitCode;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** Asks it to end, and kills it where it does not within the limit. Resolves with its exit code, `null` where it was killed. */
-  async stop(limitMs = 10_000): Promise<number | null> {
+  async stop(limitMs = 30_000): Promise<number | null> {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), limitMs);
     await end(this.#child, 'SIGTERM');
     clearTimeout(timer);
@@ -88,12 +110,17 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 }
 
 /** Reads both streams for as long as it lives, so that the process never waits for a reader. */
-function listening(child: ChildProcess, lines: string[], limitMs: number): Promise<string> {
+function listening(
+  child: ChildProcess,
+  lines: string[],
+  { startLimitMs: limitMs = 60_000, onLine }: GatewayOptions,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`It did not listen within ${limitMs} ms`)), limitMs);
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue;
       createInterface({ input: stream }).on('line', (line) => {
+        onLine?.(line);
         lines.push(line);
         if (lines.length > KEPT_LINES) lines.shift();
         const url = LISTENING.exec(line)?.[1];

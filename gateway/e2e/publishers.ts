@@ -11,18 +11,23 @@ export type Attempt = Answer & { readonly duplicate?: boolean };
 
 /** Refused for now: nothing was stored, and trying again is in order. */
 const FOR_NOW: readonly unknown[] = ['too_many', 'server_full'];
-const REQUEST_LIMIT_MS = 8_000;
+/** An answer that took longer does not come. */
+const REQUEST_LIMIT_MS = 20_000;
 const UNKNOWN: Attempt = { outcome: 'unknown' };
 
 /** `POST /api/publish` */
-export async function publishOne(url: string, publish: PlannedPublish): Promise<Attempt> {
-  const reply = await post(`${url}/api/publish`, body(publish));
+export async function publishOne(url: string, publish: PlannedPublish, limitMs = REQUEST_LIMIT_MS): Promise<Attempt> {
+  const reply = await post(`${url}/api/publish`, body(publish), limitMs);
   return reply === undefined ? UNKNOWN : attempt(reply);
 }
 
 /** `POST /api/batch`: an attempt for each publish, in their order. */
-export async function publishBatch(url: string, publishes: readonly PlannedPublish[]): Promise<Attempt[]> {
-  const reply = await post(`${url}/api/batch`, `{"publishes":[${publishes.map(body).join(',')}]}`);
+export async function publishBatch(
+  url: string,
+  publishes: readonly PlannedPublish[],
+  limitMs = REQUEST_LIMIT_MS,
+): Promise<Attempt[]> {
+  const reply = await post(`${url}/api/batch`, `{"publishes":[${publishes.map(body).join(',')}]}`, limitMs);
   if (reply === undefined) return publishes.map(() => UNKNOWN);
   const results = fields(reply).results;
   if (!Array.isArray(results)) return publishes.map(() => attempt(reply));
@@ -32,17 +37,17 @@ export async function publishBatch(url: string, publishes: readonly PlannedPubli
 }
 
 function body({ channel, data, key }: PlannedPublish): string {
-  return `{"channel":${JSON.stringify(channel)},"key":${JSON.stringify(key)},"data":${data}}`;
+  return `{"channel":${JSON.stringify(channel)},${key === undefined ? '' : `"key":${JSON.stringify(key)},`}"data":${data}}`;
 }
 
 /** The answer's JSON, whatever its status; nothing where no whole answer came. */
-async function post(url: string, text: string): Promise<unknown> {
+async function post(url: string, text: string, limitMs: number): Promise<unknown> {
   try {
     const response = await fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: text,
-      signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
+      signal: AbortSignal.timeout(limitMs),
     });
     return await response.json();
   } catch {
@@ -71,14 +76,19 @@ export class WsPublisher {
   ended = false;
   readonly #client: WsClient;
   readonly #pending = new Map<string, { resolve: (attempt: Attempt) => void; reject: (error: unknown) => void }>();
+  readonly #limitMs: number;
   #ref = 0;
 
-  constructor(url: string) {
+  constructor(url: string, limitMs = REQUEST_LIMIT_MS) {
+    this.#limitMs = limitMs;
     const end = () => {
       this.ended = true;
       for (const ref of [...this.#pending.keys()]) this.#settle(ref, UNKNOWN);
     };
     this.#client = new WsClient(`${url}/ws`, { sink: { push: (frame) => this.#take(frame), end } });
+    // A handshake that nobody answers would take for ever.
+    const limit = setTimeout(() => this.close(), this.#limitMs);
+    this.#client.opened.finally(() => clearTimeout(limit)).catch(() => undefined); // told by `closed`
   }
 
   async publish({ channel, key, data }: PlannedPublish): Promise<Attempt> {
@@ -90,8 +100,18 @@ export class WsPublisher {
     }
     const ref = `${++this.#ref}`;
     const answer = new Promise<Attempt>((resolve, reject) => this.#pending.set(ref, { resolve, reject }));
-    if (!this.#client.send({ type: 'publish', ref, channel, key, data: JSON.parse(data) })) this.#settle(ref, UNKNOWN);
-    const timer = setTimeout(() => this.#settle(ref, UNKNOWN), REQUEST_LIMIT_MS);
+    if (
+      !this.#client.send({
+        type: 'publish',
+        ref,
+        channel,
+        ...(key === undefined ? {} : { key }),
+        data: JSON.parse(data),
+      })
+    )
+      this.#settle(ref, UNKNOWN);
+    // Nobody may be there any more: what else waits here ends with the connection.
+    const timer = setTimeout(() => this.close(), this.#limitMs);
     try {
       return await answer;
     } finally {
@@ -100,6 +120,7 @@ export class WsPublisher {
   }
 
   close(): void {
+    this.ended = true;
     this.#client.destroy();
   }
 
@@ -122,11 +143,16 @@ export class WsPublisher {
 /** One `WsPublisher` for each gateway, made when it is needed and again after it ended. */
 export class WsPublishers {
   readonly #byUrl = new Map<string, WsPublisher>();
+  readonly #limitMs: number | undefined;
+
+  constructor(limitMs?: number) {
+    this.#limitMs = limitMs;
+  }
 
   at(url: string): WsPublisher {
     const known = this.#byUrl.get(url);
     if (known && !known.ended) return known;
-    const made = new WsPublisher(url);
+    const made = new WsPublisher(url, this.#limitMs);
     this.#byUrl.set(url, made);
     return made;
   }

@@ -35,10 +35,10 @@ export class RawSocket {
     });
   }
 
-  /** A connection whose WebSocket handshake is done. */
-  static async upgraded(gateway: string): Promise<RawSocket> {
+  /** A connection whose WebSocket handshake is done; headers as for `handshake`. */
+  static async upgraded(gateway: string, headers: Readonly<Record<string, string>> = {}): Promise<RawSocket> {
     const socket = await RawSocket.open(gateway);
-    socket.write(handshake());
+    socket.write(handshake(headers));
     await socket.matching(/^HTTP\/1\.1 101 [\s\S]*"type":"welcome"/);
     return socket;
   }
@@ -48,14 +48,14 @@ export class RawSocket {
   }
 
   async matching(pattern: RegExp): Promise<void> {
-    await until(`the socket had ${pattern}`, () => pattern.test(this.received), 5_000).catch(() => {
+    await until(`the socket had ${pattern}`, () => pattern.test(this.received)).catch(() => {
       throw new Error(`The socket never had ${pattern}; it had ${JSON.stringify(this.received)}`);
     });
   }
 
   /** Resolves when the other side has ended it. */
-  async closed(limitMs: number): Promise<void> {
-    await until('the other side ends the connection', () => this.ended, limitMs);
+  async closed(): Promise<void> {
+    await until('the other side ends the connection', () => this.ended);
   }
 
   destroy(): void {

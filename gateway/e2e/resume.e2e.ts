@@ -1,33 +1,31 @@
 /** The command line of the full resume run: `npm run e2e:resume`. Ends with 1 on any violation. */
-import { parseArgs } from 'node:util';
+import { anySeed, commandLine } from './command-line.ts';
 import { runResume } from './resume.ts';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
-    events: { type: 'string', default: '100000' },
-    channels: { type: 'string', default: '20' },
-    subscribers: { type: 'string', default: '200' },
-    cuts: { type: 'string', default: '3000' },
-    kills: { type: 'string', default: '2' },
-    gateways: { type: 'string', default: '2' },
-    rate: { type: 'string', default: '1200' },
-    'limit-seconds': { type: 'string', default: '400' },
-  },
+const values = commandLine('npm run e2e:resume -- [options]', {
+  seed: { about: 'the plan; the same one again by the same number', default: anySeed() },
+  events: { about: 'events published in all', default: 100_000 },
+  channels: { about: 'over so many channels', default: 20 },
+  subscribers: { about: 'clients that must miss nothing', default: 200 },
+  cuts: { about: 'connections that are cut', default: 3_000 },
+  kills: { about: 'gateways that are killed', default: 2 },
+  gateways: { about: 'gateways that run', default: 2 },
+  rate: { about: 'events published per second', default: 1_200 },
+  'limit-seconds': { about: 'the run fails after so long', default: 400 },
 });
 
 const note = (line: string) => console.log(`  ${line}`);
 console.log(`Resume run with --seed ${values.seed}`);
 const { violations, complaints, ...counts } = await runResume({
-  seed: Number(values.seed),
-  events: Number(values.events),
-  channels: Number(values.channels),
-  subscribers: Number(values.subscribers),
-  cuts: Number(values.cuts),
-  kills: Number(values.kills),
-  gateways: Number(values.gateways),
-  eventsPerSecond: Number(values.rate),
-  limitMs: Number(values['limit-seconds']) * 1_000,
+  seed: values.seed,
+  events: values.events,
+  channels: values.channels,
+  subscribers: values.subscribers,
+  cuts: values.cuts,
+  kills: values.kills,
+  gateways: values.gateways,
+  eventsPerSecond: values.rate,
+  limitMs: values['limit-seconds'] * 1_000,
   note,
 });
 for (const [name, value] of Object.entries(counts)) console.log(`${name.padEnd(20)}${value.toLocaleString('en')}`);

@@ -45,7 +45,7 @@ export interface ResumeReport {
 /** How long a killed gateway stays away. */
 const DOWN_MS = 400;
 /** Where nothing at all arrives for so long, nothing will any more. */
-const STALL_MS = 10_000;
+const STALL_MS = 30_000;
 
 export async function runResume(options: ResumeOptions): Promise<ResumeReport> {
   const folder = mkdtempSync(join(tmpdir(), 'passerelle-resume-'));
@@ -108,6 +108,8 @@ class Run {
     const limit = setTimeout(() => this.#abort.abort(), this.#leftMs());
     await this.#publishing.run();
     clearTimeout(limit);
+    if (this.#publishing.acknowledged < this.#options.events)
+      this.#complaints.push(`Only ${this.#publishing.acknowledged} events were acknowledged`);
     await Promise.all(this.#restarts);
     this.#options.note(`all is acknowledged after ${this.#seconds()} s`);
     await this.#until('every subscriber has every last event', () => this.#behind() === 0);

@@ -23,7 +23,7 @@ describe('an event stream', () => {
   before(async () => {
     file = writeChannelsFile();
     gateway = await GatewayProcess.start({
-      env: { ALLOWED_ORIGINS: LISTED, CHANNELS_FILE: file.path, RETRY_MS: '2000', KEEP_ALIVE_SECONDS: '1' },
+      env: { ALLOWED_ORIGINS: LISTED, CHANNELS_FILE: file.path, RETRY_MS: '2000', KEEP_ALIVE_SECONDS: '300' },
     });
   });
   after(async () => {
@@ -196,7 +196,10 @@ describe('an event stream', () => {
   });
 
   test('sends a comment when it has been silent, and only then', async (t) => {
-    const silent = await raw(t, `?channel=${name()}`);
+    const restless = await GatewayProcess.start({ env: { KEEP_ALIVE_SECONDS: '1' } });
+    t.after(() => restless.kill());
+    const silent = await RawStream.open(`${restless.url}/events?channel=${name()}`);
+    t.after(() => silent.close());
     const text = await silent.matching(/: keep-alive\n\n: keep-alive\n\n/);
     assert.match(text, /^retry: \d+\nid: 0-0\n\n(: keep-alive\n\n)+$/);
   });

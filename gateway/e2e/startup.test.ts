@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
+import { ports } from '../../broker/testing/ports.ts';
 import { until } from '../../broker/testing/until.ts';
 import { SETTINGS } from '../config.ts';
 import { SseClient, WsClient } from './clients.ts';
@@ -15,7 +17,7 @@ import { call, post, publish, RawStream } from './http-client.ts';
 import { GatewayProcess } from './processes.ts';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 60_000;
 
 interface Ended {
   readonly code: number | null;
@@ -42,6 +44,24 @@ function run(args: readonly string[], env: Readonly<Record<string, string>> = {}
     });
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+async function listenOn(server: Server, port: number): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const address = server.address();
+  assert(typeof address === 'object' && address !== null);
+  return address.port;
+}
+
+function connects(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
   });
 }
 
@@ -107,6 +127,44 @@ describe('settings that cannot be used', () => {
       );
   });
 
+  test('leave nothing half-started: no port is listened on, and Redis is not called', async (t) => {
+    let calls = 0;
+    const redis = createServer((socket) => {
+      calls++;
+      socket.destroy();
+    });
+    t.after(() => redis.close());
+    const redisPort = await listenOn(redis, 0);
+    // Not one that the kernel hands out: another process could get it, and so could a connection to it as its own end.
+    const port = await ports.free();
+    let refused = 0;
+    let ended = false;
+    const looking = (async () => {
+      while (!ended) {
+        if (await connects(port)) assert.fail('something listened');
+        refused++;
+        await sleep(20);
+      }
+    })();
+    const env = { PORT: String(port), REDIS_URL: `redis://127.0.0.1:${redisPort}`, LOG_LEVEL: 'trace' };
+    const { code, stdout, stderr } = await run([], { ...env, ECHO: 'perhaps', TLS_CERT_FILE: '/nowhere' });
+    ended = true;
+    await looking;
+    assert.equal(code, 2, stderr);
+    assert.equal(stdout, '');
+    assert.equal(calls, 0);
+    assert(refused > 1);
+  });
+
+  test('in production a gateway that asks nobody who they are does not start, unless it is told to', async (t) => {
+    const [fault = '', ...others] = await faultsOf({ NODE_ENV: 'production' });
+    assert.match(fault, /NODE_ENV=production.*TOKEN_SECRET.*ALLOW_ANONYMOUS=1/);
+    assert.deepEqual(others, []);
+    const gateway = await GatewayProcess.start({ env: { NODE_ENV: 'production', ALLOW_ANONYMOUS: '1' } });
+    t.after(() => gateway.kill());
+    assert.match(gateway.url, /^http:/);
+  });
+
   test('REDIS_URL is named, and no part of it that may be secret is shown', async () => {
     for (const url of [
       'redis://:secret-password@',
@@ -142,11 +200,9 @@ describe('settings that cannot be used', () => {
   test('a port that is taken is named, whoever has it', async (t) => {
     const server = createServer();
     t.after(() => server.close());
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const address = server.address();
-    assert(typeof address === 'object' && address !== null);
-    const [fault = ''] = await faultsOf({ PORT: String(address.port) });
-    assert(fault.includes(`127.0.0.1:${address.port}`), fault);
+    const taken = await listenOn(server, 0);
+    const [fault = ''] = await faultsOf({ PORT: String(taken) });
+    assert(fault.includes(`127.0.0.1:${taken}`), fault);
 
     const gateway = await GatewayProcess.start();
     t.after(() => gateway.kill());
@@ -169,7 +225,7 @@ describe('Redis away at the start', () => {
     assert(server !== undefined);
     await server.kill();
     const gateway = await GatewayProcess.start({
-      env: { REDIS_URL: redis.url, READY_GRACE_SECONDS: '0', REDIS_TIMEOUT_MS: '300', LOG_LEVEL: 'info' },
+      env: { REDIS_URL: redis.url, READY_GRACE_SECONDS: '0', REDIS_TIMEOUT_MS: '1000', LOG_LEVEL: 'info' },
     });
     t.after(() => gateway.kill());
     const { url } = gateway;
@@ -184,15 +240,17 @@ describe('Redis away at the start', () => {
 
     const client = await WsClient.open(`${url}/ws`);
     assert.equal((await client.frames.next()).type, 'welcome');
-    for (const [ref, request] of [
+    const requests = [
       { type: 'subscribe', channel: 'a' },
-      { type: 'subscribe', channel: 'a', after: '0-0' },
+      { type: 'subscribe', channel: 'b', after: '0-0' },
       { type: 'publish', channel: 'a', data: 1 },
       { type: 'history', channel: 'a' },
-    ].entries()) {
-      client.send({ ...request, ref });
-      const refused = await client.frames.find((frame) => frame.ref === ref);
-      assert.deepEqual([refused.type, refused.code], ['error', 'unavailable'], JSON.stringify(request));
+    ];
+    for (const [ref, request] of requests.entries()) client.send({ ...request, ref });
+    const replied = (ref: number) => client.frames.all.find((frame) => frame.ref === ref);
+    for (const [ref, request] of requests.entries()) {
+      await until('it is answered', () => replied(ref) !== undefined);
+      assert.deepEqual([replied(ref)?.type, replied(ref)?.code], ['error', 'unavailable'], JSON.stringify(request));
     }
     client.send({ type: 'ping', ref: 'ping' });
     await client.frames.find(({ type }) => type === 'pong');

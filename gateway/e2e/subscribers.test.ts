@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { until } from '../../broker/testing/until.ts';
 import { SseClient, WsClient } from './clients.ts';
 import { type Route, SseSubscriber, WsSubscriber } from './subscribers.ts';
 
@@ -30,14 +31,6 @@ async function wsServer(t: TestContext, answer: (request: Record<string, unknown
 
 function between(...urls: string[]): Route {
   return { next: (last) => urls.find((url) => url !== last) ?? urls[0] ?? '', backoffMs: () => 1 };
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5_000;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error('The condition did not come about');
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }
 
 test('frames wait in the queue until they are asked for, and the end is told', async (t) => {
@@ -76,9 +69,9 @@ test('a WebSocket subscriber comes back on the other gateway, after the last eve
   const [a, b] = [await wsServer(t, answer('a')), await wsServer(t, answer('b'))];
   const subscriber = new WsSubscriber({ name: 's', channels: ['c'], from: 'now', route: between(a, b) });
   subscriber.start(a);
-  await until(() => subscriber.reached('c', '6-0'));
+  await until('it has the first event', () => subscriber.reached('c', '6-0'));
   subscriber.cut();
-  await until(() => subscriber.reached('c', '7-0'));
+  await until('it has the second event', () => subscriber.reached('c', '7-0'));
   await subscriber.stop();
   assert.deepEqual(asked, [
     ['a', undefined],
@@ -115,7 +108,7 @@ test('an SSE subscriber resumes several channels by one cursor, and records each
   const url = await listen(t, server);
   const subscriber = new SseSubscriber({ name: 's', channels: ['c', 'd'], from: 'origin', route: between(url) });
   subscriber.start(url);
-  await until(() => subscriber.subscriptions()[0]?.items.at(-1)?.type === 'gap');
+  await until('it has the gap', () => subscriber.subscriptions()[0]?.items.at(-1)?.type === 'gap');
   await subscriber.stop();
   const path = '/events?channel=c&channel=d&envelope=1';
   assert.deepEqual(asked, [
@@ -132,7 +125,7 @@ test('an SSE subscriber resumes several channels by one cursor, and records each
           { type: 'event', id: '2-0', data: '1' },
           { type: 'resumed', position: '2-0', recovered: true },
           { type: 'resumed', position: '7-0', recovered: false },
-          { type: 'gap', after: '2-0', id: '8-0' },
+          { type: 'gap', after: '2-0', id: '8-0', stands: '7-0' },
         ],
       },
       {
@@ -145,5 +138,24 @@ test('an SSE subscriber resumes several channels by one cursor, and records each
       },
     ],
   );
+  assert.deepEqual(subscriber.complaints, []);
+});
+
+test('a subscriber that hears nothing asks for an answer, gives its connection up, and comes back', async (t) => {
+  let connections = 0;
+  let pings = 0;
+  const url = await wsServer(t, ({ type }, socket) => {
+    if (type === 'ping') pings++;
+    else {
+      connections++;
+      socket.send('{"type":"subscribed","channel":"c","position":"5-0","recovered":true}');
+    }
+  });
+  const options = { name: 's', channels: ['c'], from: 'now', route: between(url), silenceLimitMs: 200 } as const;
+  const subscriber = new WsSubscriber(options);
+  subscriber.start(url);
+  await until('it has come back twice', () => connections >= 3);
+  await subscriber.stop();
+  assert(pings > 0);
   assert.deepEqual(subscriber.complaints, []);
 });

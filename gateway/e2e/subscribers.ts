@@ -2,6 +2,7 @@
  * Subscribers that come back: whenever their connection ends they go to another gateway and resume at their positions.
  * What they got is recorded per channel, in the checker's words. They never ask for anything twice on their own account.
  */
+import type { ClientOptions } from 'ws';
 import { comparePositions, ORIGIN, type Position } from '../../broker/broker.ts';
 import type { Item, Subscription } from './checker.ts';
 import { type Frame, SseClient, WsClient } from './clients.ts';
@@ -11,7 +12,8 @@ import type { Block } from './event-stream.ts';
 export interface Route {
   /** Another gateway than the one at `last`, where there is one. */
   next(last: string | undefined): string;
-  backoffMs(): number;
+  /** `toldMs` is what the gateway asked for, if it did: by a `reconnect` frame on the connection that ended, or by `retry:`. */
+  backoffMs(toldMs?: number): number;
 }
 
 export interface SubscriberOptions {
@@ -22,6 +24,13 @@ export interface SubscriberOptions {
   readonly from: 'origin' | 'now';
   /** A subscription continues at this position on a new connection. */
   readonly onResume?: (channel: string, position: Position) => void;
+  /**
+   * A connection on which nothing came for so long is given up, as its other end may be gone without a word. The gateway must
+   * send something within half of that; a WebSocket is asked to by pings.
+   */
+  readonly silenceLimitMs?: number;
+  /** For those over WebSocket: their connections' options. */
+  readonly ws?: ClientOptions;
 }
 
 /** One channel's record: from the first position on, everything that came. */
@@ -51,6 +60,12 @@ class Track {
     this.position = position;
   }
 
+  /** `stands`: where it continues from, where the transport tells. */
+  gap(after: Position, id: Position, stands?: Position): void {
+    this.items.push({ type: 'gap', after, id, ...(stands === undefined ? {} : { stands }) });
+    this.position = stands ?? this.position;
+  }
+
   event(id: Position, data: string): void {
     this.items.push({ type: 'event', id, data });
     this.position = id;
@@ -64,9 +79,12 @@ abstract class Subscriber {
   protected readonly tracks: ReadonlyMap<string, Track>;
   readonly #route: Route;
   readonly #onResume: SubscriberOptions['onResume'];
+  readonly #silenceLimitMs: number | undefined;
   #stopped = false;
   #loop: Promise<void> | undefined;
   #wake: (() => void) | undefined;
+  /** When to come back, as far as the gateway told. */
+  protected toldMs: number | undefined;
   /** Connections that ended, by a cut or by the gateway's end. */
   reconnects = 0;
   /** Frames of a kind that has no place in this stream, `error` above all. At most 20 are kept. */
@@ -77,6 +95,7 @@ abstract class Subscriber {
     this.channels = options.channels;
     this.#route = options.route;
     this.#onResume = options.onResume;
+    this.#silenceLimitMs = options.silenceLimitMs;
     this.tracks = new Map(options.channels.map((channel) => [channel, new Track(options.from)]));
   }
 
@@ -104,6 +123,11 @@ abstract class Subscriber {
     return position !== undefined && comparePositions(position, id) >= 0;
   }
 
+  /** Where it would continue; undefined before it began. */
+  positionIn(channel: string): Position | undefined {
+    return this.tracks.get(channel)?.position;
+  }
+
   /** How much has been recorded, of all channels. */
   get received(): number {
     return [...this.tracks.values()].reduce((sum, { items }) => sum + items.length, 0);
@@ -121,6 +145,12 @@ abstract class Subscriber {
   /** Destroys the socket of now, if there is one. */
   abstract cut(): void;
 
+  /** When the connection of now was last heard, by `performance.now()`. */
+  protected abstract get heardAt(): number;
+
+  /** Has the other end say something. */
+  protected abstract ask(): void;
+
   /** Connects, and resolves when that connection has ended. */
   protected abstract connection(url: string): Promise<void>;
 
@@ -136,12 +166,23 @@ abstract class Subscriber {
   async #run(first: string): Promise<void> {
     let url = first;
     while (!this.#stopped) {
+      const watch = this.#watchSilence();
       await this.connection(url);
+      clearInterval(watch);
       if (this.#stopped) return;
       this.reconnects++;
-      await this.#pause(this.#route.backoffMs());
+      await this.#pause(this.#route.backoffMs(this.toldMs));
       url = this.#route.next(url);
     }
+  }
+
+  #watchSilence(): NodeJS.Timeout | undefined {
+    const limitMs = this.#silenceLimitMs;
+    if (limitMs === undefined) return undefined;
+    return setInterval(() => {
+      if (performance.now() - this.heardAt > limitMs) this.cut();
+      else this.ask();
+    }, limitMs / 4);
   }
 
   #pause(ms: number): Promise<void> {
@@ -157,18 +198,33 @@ abstract class Subscriber {
 
 /** Over WebSocket: a `subscribe` for each channel, with `after` once it has a position. */
 export class WsSubscriber extends Subscriber {
+  readonly #ws: ClientOptions;
   #client: WsClient | undefined;
+
+  constructor(options: SubscriberOptions) {
+    super(options);
+    this.#ws = options.ws ?? {};
+  }
 
   override cut(): void {
     this.#client?.destroy();
+  }
+
+  protected override get heardAt(): number {
+    return this.#client?.heardAt ?? 0;
+  }
+
+  protected override ask(): void {
+    this.#client?.send({ type: 'ping' });
   }
 
   protected override async connection(url: string): Promise<void> {
     /** What was asked on this connection: the answer is a resume only where a position of ours was sent. */
     const resuming = new Set<string>();
     const sink = { push: (frame: Frame) => this.#take(frame, resuming), end: () => client.destroy() };
-    const client = new WsClient(`${url}/ws`, { sink });
+    const client = new WsClient(`${url}/ws`, { sink, ws: this.#ws });
     this.#client = client;
+    this.toldMs = undefined;
     client.opened.then(
       () => {
         for (const [channel, track] of this.tracks) {
@@ -190,12 +246,13 @@ export class WsSubscriber extends Subscriber {
       const position = String(frame.position);
       if (resuming.has(String(channel))) this.resumed(String(channel), position, frame.recovered === true);
       else track.begin(position);
-    } else if (type === 'gap' && track) track.items.push({ type, after: String(frame.after), id: String(id) });
+    } else if (type === 'gap' && track) track.gap(String(frame.after), String(id));
     // Without its subscription the connection is of no use: it is made again.
     else if (type === 'error') {
       if (frame.code !== 'unavailable') this.complain(frame);
       this.cut();
-    } else if (type !== 'welcome' && type !== 'reconnect') this.complain(frame);
+    } else if (type === 'reconnect') this.toldMs = Number(frame.after);
+    else if (type !== 'welcome' && type !== 'pong') this.complain(frame);
   }
 }
 
@@ -206,6 +263,14 @@ export class SseSubscriber extends Subscriber {
 
   override cut(): void {
     this.#client?.destroy();
+  }
+
+  protected override get heardAt(): number {
+    return this.#client?.heardAt ?? 0;
+  }
+
+  protected override ask(): void {
+    // Its comments come by themselves.
   }
 
   protected override async connection(url: string): Promise<void> {
@@ -227,11 +292,13 @@ export class SseSubscriber extends Subscriber {
     this.#client = client;
     client.opened.then(
       (response) => {
-        if (response.statusCode !== 200) this.complain({ status: response.statusCode });
+        // A proxy says 502 or 504 for a gateway that is not there, which no gateway does.
+        if (![200, 502, 504].includes(response.statusCode ?? 0)) this.complain({ status: response.statusCode });
       },
       () => undefined, // The connection could not be made: `closed` tells the loop.
     );
     await client.closed;
+    this.toldMs = client.retryMs ?? this.toldMs;
   }
 
   /** The first block bears the position that the stream continues from, and nothing else. */
@@ -253,12 +320,13 @@ export class SseSubscriber extends Subscriber {
       return;
     }
     const value: unknown = JSON.parse(block.data);
+    const ids = block.lastEventId.split('.');
     if (block.event === 'gap') {
       const gap = fields(value);
-      this.tracks.get(String(gap.channel))?.items.push({ type: 'gap', after: String(gap.after), id: String(gap.id) });
+      const channel = String(gap.channel);
+      this.tracks.get(channel)?.gap(String(gap.after), String(gap.id), ids[this.channels.indexOf(channel)]);
       return;
     }
-    const ids = block.lastEventId.split('.');
     const [only] = this.channels;
     const envelope = this.channels.length > 1 ? fields(value) : { channel: only, id: ids[0], data: value };
     const id = ids[this.channels.indexOf(String(envelope.channel))];

@@ -37,7 +37,7 @@ describe('a WebSocket', () => {
     const [one, two] = [await connect(t), await connect(t)];
     const [first, second] = [await one.frames.next(), await two.frames.next()];
     for (const welcome of [first, second]) {
-      assert.deepEqual(Object.keys(welcome).sort(), ['connection', 'gateway', 'message', 'type', 'user']);
+      assert.deepEqual(Object.keys(welcome).sort(), ['connection', 'gateway', 'message', 'resume', 'type', 'user']);
       assert.equal(welcome.type, 'welcome');
       assert.equal(welcome.gateway, 'test-gateway');
       assert.equal(welcome.user, null);
@@ -45,6 +45,41 @@ describe('a WebSocket', () => {
       assert.match(String(welcome.connection), /^[\w-]{21}$/);
     }
     assert.notEqual(first.connection, second.connection);
+  });
+
+  test('has what can be answered at once answered to who asks and closes in one breath, as with "echo … | websocat"', async () => {
+    const socket = await RawSocket.upgraded(gateway.url);
+    const frame = (text: string) => wireFrame({ opcode: OPCODE.text, payload: Buffer.from(text) });
+    const close = wireFrame({ opcode: OPCODE.close, payload: Buffer.of(0x03, 0xe8) });
+    socket.write(Buffer.concat([frame('hello'), frame('{"type":"ping","ref":1}'), close]));
+    await socket.closed();
+    assert.match(socket.received, /"type":"welcome".*"original":"hello".*"type":"pong","ref":1/s);
+  });
+
+  test('answers what is asked of a channel in the order asked, also all at once', async (t) => {
+    const [own, channel] = [await connect(t), name()];
+    for (const [ref, type] of [
+      'subscribe',
+      'subscribe',
+      'unsubscribe',
+      'subscribe',
+      'unsubscribe',
+      'unsubscribe',
+    ].entries())
+      own.send({ type, channel, ref });
+    const answers: unknown[] = [];
+    while (answers.length < 6) {
+      const { type, ref } = await own.frames.next();
+      if (ref !== undefined) answers.push([ref, type]);
+    }
+    assert.deepEqual(answers, [
+      [0, 'subscribed'],
+      [1, 'error'],
+      [2, 'unsubscribed'],
+      [3, 'subscribed'],
+      [4, 'unsubscribed'],
+      [5, 'error'],
+    ]);
   });
 
   test('subscribes, is sent what is published, and is sent nothing once it has unsubscribed', async (t) => {
@@ -388,8 +423,8 @@ test('a WebSocket that stays silent is pinged, and lives as long as it answers',
   t.after(() => gateway.kill());
   const [answers, mute] = [await RawSocket.upgraded(gateway.url), await RawSocket.upgraded(gateway.url)];
   const ping = wireFrame({ opcode: OPCODE.ping, masked: false }).toString('latin1');
-  await until('both are pinged', () => [answers, mute].every(({ received }) => received.endsWith(ping)), 12_000);
+  await until('both are pinged', () => [answers, mute].every(({ received }) => received.endsWith(ping)));
   answers.write(wireFrame({ opcode: OPCODE.pong }));
-  await mute.closed(12_000);
+  await mute.closed();
   assert.equal(answers.ended, false);
 });

@@ -1,9 +1,10 @@
 #!lua flags=no-writes
--- Lists the gateways whose lease holds, by the clock of Redis.
+-- Lists the gateways whose lease holds, or has not ended for long, by the clock of Redis.
 --
--- KEYS[1]  leases: gateways by the moment at which their leases end
+-- KEYS[1]  leases: gateways by the moment at which their leases end, or ended
+-- ARGV[1]  how long ago a lease may have ended, in ms
 -- Returns the gateways.
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-return redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%.0f', now), '+inf')
+--@include clock
+
+return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. moment(now() - ARGV[1]), '+inf')

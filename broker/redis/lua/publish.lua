@@ -1,69 +1,80 @@
 #!lua
--- Appends an event to a channel's history and sends it to every subscriber, in one step.
+-- Appends events to a channel's history and sends them to every subscriber, in one step.
 --
 -- KEYS[1]  stream
 -- KEYS[2]  head: the channel's last id
--- KEYS[3]  idempotency key (optional)
--- ARGV[1]  body: name LF data
+-- KEYS[3]  idempotency key (optional; with one event only)
+-- ARGV[1]  pub/sub channel
 -- ARGV[2]  how many entries the stream keeps at least: one more than the history's size
 -- ARGV[3]  retention in ms
--- ARGV[4]  lifetime of the head in ms, longer than the retention
--- ARGV[5]  pub/sub channel
--- ARGV[6]  PUBLISH, or SPUBLISH on a cluster
--- ARGV[7]  lifetime of the idempotency key in ms
--- ARGV[8]  1 to drop entries that are past the retention, else 0
--- Returns the id; for a repeated key the first event's id in an array of one.
+-- ARGV[4]  1 to give the keys their lifetimes anew and drop entries past the retention, else 0
+-- ARGV[5] and so on  bodies: name LF data
+-- Returns the ids, in the order of the bodies, with spaces between; for a repeated key the first event's id in an array of one.
+--
+-- The common case costs three commands. What it leaves out is done by whoever publishes after a part of the retention has
+-- gone by: the keys live for longer than that, and reads leave out what is past the retention or beyond the size. (The stream drops
+-- whole nodes of entries, some 4 KB, as to drop one at each publish costs a quarter of the throughput.)
 --
 -- A full stream keeps at least one entry that is never delivered: the witness of its successor's predecessor. The first
--- entry of a new stream has no entry before it, so it bears its predecessor in the field p. Hence prev is stored nowhere
--- else, and the common case costs four commands. The stream drops whole nodes of entries (some 4 KB), as to drop one at
--- each publish costs a quarter of the throughput; reads leave out what is beyond the size.
+-- entry of a new stream has no entry before it, so it bears its predecessor in the field p. Hence prev is stored nowhere else.
 --
 -- What each half alone means: a stream without a head has had its head evicted, so the stream tells the predecessor. A
 -- head without a stream has outlived its history (expired, or evicted): ids and the chain go on from the head.
 
 local stream, head, key = KEYS[1], KEYS[2], KEYS[3]
 
-local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
--- The clock's id, or where the clock is not past the last id, that one's successor.
-local function nextId(last)
-  local ms, seq = string.match(last, '^(%d+)-(%d+)$')
-  local clock = now()
-  if clock > tonumber(ms) then return string.format('%.0f-0', clock) end
-  return string.format('%s-%.0f', ms, seq + 1)
-end
-
 if key then
   local seen = redis.call('GET', key)
   if seen then return { seen } end
 end
 
-local id, prev
--- Its answer tells for free whether there is a stream.
-if redis.call('PEXPIRE', stream, ARGV[3]) == 1 then
-  -- An id of * is never below the stream's own last one, also when the clock has stepped back.
-  id = redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[1])
-  prev = redis.call('SET', head, id, 'PX', ARGV[4], 'GET')
-  if not prev then
-    local before = redis.call('XREVRANGE', stream, '(' .. id, '-', 'COUNT', 1)[1]
-    prev = before and before[1] or '0-0'
-  end
-  if ARGV[8] == '1' then
-    local expired = redis.call('XREVRANGE', stream, string.format('%.0f', now() - ARGV[3] - 1), '-', 'COUNT', 1)[1]
-    if expired then redis.call('XTRIM', stream, 'MINID', '=', expired[1]) end
-  end
-else
+-- An id of * is never below the stream's own last one, also when the clock has stepped back. Without a stream there is none.
+local id = redis.call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[5])
+local known = id
+local prev
+if not id then
   prev = redis.call('GET', head) or '0-0'
-  id = nextId(prev)
-  redis.call('XADD', stream, id, 'p', prev, 'e', ARGV[1])
-  redis.call('PEXPIRE', stream, ARGV[3])
-  redis.call('SET', head, id, 'PX', ARGV[4])
+  -- The clock's id, or where the clock is not past the last id, that one's successor.
+  local ms, seq = string.match(prev, '^(%d+)-(%d+)$')
+  local time = redis.call('TIME')
+  local clock = time[1] * 1000 + math.floor(time[2] / 1000)
+  id = clock > tonumber(ms) and string.format('%.0f-0', clock) or string.format('%s-%.0f', ms, seq + 1)
+  redis.call('XADD', stream, id, 'p', prev, 'e', ARGV[5])
 end
 
-if key then redis.call('SET', key, id, 'PX', ARGV[7]) end
-redis.call(ARGV[6], ARGV[5], id .. ' ' .. prev .. ' ' .. ARGV[1])
-return id
+local last, more = id, nil
+if #ARGV > 5 then
+  more = {}
+  for i = 6, #ARGV do
+    last = redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[i])
+    more[i - 5] = last
+  end
+end
+
+local remembered = redis.call('SET', head, last, 'KEEPTTL', 'GET')
+if known and remembered then
+  prev = remembered
+elseif known then
+  local before = redis.call('XREVRANGE', stream, '(' .. id, '-', 'COUNT', 1)[1]
+  prev = before and before[1] or '0-0'
+end
+
+if ARGV[4] == '1' or not known or not remembered then
+  local time = redis.call('TIME')
+  local cutoff = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3]
+  local expired = redis.call('XREVRANGE', stream, string.format('%.0f', cutoff - 1), '-', 'COUNT', 1)[1]
+  if expired then redis.call('XTRIM', stream, 'MINID', '=', expired[1]) end
+  local lifetime = math.ceil(ARGV[3] * (1 + $SPARE_LIFETIME))
+  redis.call('PEXPIRE', stream, lifetime)
+  redis.call('PEXPIRE', head, lifetime + $HEAD_EXTRA_LIFETIME_MS)
+end
+if key then redis.call('SET', key, id, 'PX', '$KEY_LIFETIME_MS') end
+
+redis.call('$PUBLISH', ARGV[1], id .. ' ' .. prev .. ' ' .. ARGV[5])
+if not more then return id end
+prev = id
+for i = 1, #more do
+  redis.call('$PUBLISH', ARGV[1], more[i] .. ' ' .. prev .. ' ' .. ARGV[i + 5])
+  prev = more[i]
+end
+return id .. ' ' .. table.concat(more, ' ')

@@ -1,12 +1,15 @@
 #!lua
--- Says that a gateway lives for a while longer, by the clock of Redis, and forgets leases that ended long ago.
+-- Says that a gateway lives for a while longer, by the clock of Redis. A lease that has ended stays so.
 --
--- KEYS[1]  leases: gateways by the moment at which their leases end
+-- KEYS[1]  leases: gateways by the moment at which their leases end, or ended
 -- ARGV[1]  gateway
 -- ARGV[2]  lease in ms
--- Returns nothing of use.
+-- Returns 1 if the lease held until now, else 0.
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-return redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
+--@include clock
+
+local clock = now()
+local ending = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if ending and tonumber(ending) <= clock then return 0 end
+redis.call('ZADD', KEYS[1], moment(clock + ARGV[2]), ARGV[1])
+return ending and 1 or 0

@@ -7,29 +7,58 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { ports } from '../../testing/ports.ts';
 import { until } from '../../testing/until.ts';
 
 const MASTER_NAME = 'main';
 
+export interface ServerOptions {
+  /** Further lines of the configuration of each server that holds data; they win. */
+  readonly config?: string;
+  /** A command that runs it, such as `env NAME=value`. */
+  readonly under?: readonly string[];
+  /** With it servers also listen by TLS, speak it among themselves, and are named by `rediss` URLs. */
+  readonly tls?: RedisTls;
+}
+
+/** The paths of files in PEM form. */
+export interface RedisTls {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Whoever connects must show a certificate that this one signed; without it nobody has to. */
+  readonly clientCaFile?: string;
+}
+
+interface OwnOptions {
+  readonly under?: readonly string[] | undefined;
+  readonly tls?: { readonly port: number; readonly files: RedisTls } | undefined;
+}
+
 /** One server process; it can be killed and started again on its port. */
 export class RedisServer {
+  /** Where it listens in the clear. */
   readonly port: number;
+  /** Where others are to reach it: by TLS, where it has that. */
+  readonly ownPort: number;
   readonly #directory: string;
   readonly #args: readonly string[];
+  readonly #under: readonly string[];
   #child: ChildProcess | undefined;
   #output = '';
   readonly #killOnExit = () => this.#child?.kill('SIGKILL');
 
   /** `config`: the text of a configuration file; a Sentinel rewrites its own. */
-  constructor(port: number, config: string, args: readonly string[]) {
+  constructor(port: number, config: string, args: readonly string[], { under = [], tls }: OwnOptions = {}) {
     this.port = port;
+    this.ownPort = tls?.port ?? port;
+    this.#under = under;
     this.#directory = mkdtempSync(join(tmpdir(), 'passerelle-redis-'));
     const file = join(this.#directory, 'redis.conf');
-    writeFileSync(file, `port ${port}\nbind 127.0.0.1\ndir ${this.#directory}\n${config}`);
+    const listening = `port ${port}\nbind 127.0.0.1\n${tls ? tlsConfig(tls.port, tls.files) : ''}`;
+    writeFileSync(file, `${listening}dir ${this.#directory}\n${config}`);
     this.#args = [file, ...args];
     process.once('exit', this.#killOnExit);
   }
@@ -38,11 +67,11 @@ export class RedisServer {
     return this.#child?.pid;
   }
 
-  /** Resolves when the server answers. */
-  async start(): Promise<void> {
+  /** Resolves when the server answers. `more`: arguments for this time only. */
+  async start(more: readonly string[] = []): Promise<void> {
     // The process then dies with its parent, however that one ends; the pid remains that of the server.
     const guard = hasSetpriv() ? ['setpriv', '--pdeathsig', 'KILL'] : [];
-    const [command = 'redis-server', ...args] = [...guard, 'redis-server', ...this.#args];
+    const [command = 'redis-server', ...args] = [...guard, ...this.#under, 'redis-server', ...this.#args, ...more];
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.#output = '';
@@ -107,12 +136,12 @@ export interface RedisDeployment {
   stop(): Promise<void>;
 }
 
-export async function startStandalone(): Promise<RedisDeployment> {
+export async function startStandalone(options: ServerOptions = {}): Promise<RedisDeployment> {
   const servers: RedisServer[] = [];
   return guarded(servers, async () => {
-    const server = await launch(servers, (port) => new RedisServer(port, DATA_CONFIG, []));
+    const server = await launch(servers, dataServer(options));
     return {
-      url: `redis://127.0.0.1:${server.port}`,
+      url: `${scheme(options)}://${addresses([server])}`,
       servers,
       masterOf: async () => server,
       masters: async () => [server],
@@ -122,22 +151,25 @@ export async function startStandalone(): Promise<RedisDeployment> {
 }
 
 /** One master, one replica and three Sentinels. */
-export async function startSentinel(): Promise<RedisDeployment> {
+export async function startSentinel(options: ServerOptions = {}): Promise<RedisDeployment> {
   const servers: RedisServer[] = [];
   return guarded(servers, async () => {
-    const first = await launch(servers, (port) => new RedisServer(port, DATA_CONFIG, []));
-    const replicaConfig = `${DATA_CONFIG}replicaof 127.0.0.1 ${first.port}\n`;
-    const second = await launch(servers, (port) => new RedisServer(port, replicaConfig, []));
+    const first = await launch(servers, dataServer(options));
+    const second = await launch(servers, dataServer(options, `replicaof 127.0.0.1 ${first.ownPort}\n`));
     await until('the replica is in step', () => isReplicating(second));
     const sentinelConfig = [
-      `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${first.port} 2`,
+      `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${first.ownPort} 2`,
       `sentinel down-after-milliseconds ${MASTER_NAME} 1000`,
       `sentinel failover-timeout ${MASTER_NAME} 4000`,
       '',
     ].join('\n');
     const sentinels: RedisServer[] = [];
     for (let i = 0; i < 3; i += 1)
-      sentinels.push(await launch(servers, (port) => new RedisServer(port, sentinelConfig, ['--sentinel'])));
+      sentinels.push(
+        await launch(servers, (port, tlsPort) => {
+          return new RedisServer(port, sentinelConfig, ['--sentinel'], ownOptions({ tls: options.tls }, tlsPort));
+        }),
+      );
     for (const sentinel of sentinels)
       await until('the Sentinels know each other and the replica', async () => {
         const facts = asFacts(await sentinel.command('SENTINEL', 'MASTER', MASTER_NAME));
@@ -150,7 +182,7 @@ export async function startSentinel(): Promise<RedisDeployment> {
       return found.server;
     };
     return {
-      url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER_NAME}`,
+      url: `${scheme(options)}+sentinel://${addresses(sentinels)}/${MASTER_NAME}`,
       servers,
       masterOf: master,
       masters: async () => [await master()],
@@ -160,11 +192,11 @@ export async function startSentinel(): Promise<RedisDeployment> {
 }
 
 /** Three masters with a replica each. */
-export async function startCluster(): Promise<RedisDeployment> {
+export async function startCluster(options: ServerOptions = {}): Promise<RedisDeployment> {
   const servers: RedisServer[] = [];
   return guarded(servers, async () => {
-    const config = `${DATA_CONFIG}cluster-enabled yes\ncluster-node-timeout 2000\ncluster-replica-validity-factor 0\n`;
-    for (let i = 0; i < 6; i += 1) await launch(servers, (port) => new RedisServer(port, config, []));
+    const config = 'cluster-enabled yes\ncluster-node-timeout 2000\ncluster-replica-validity-factor 0\n';
+    for (let i = 0; i < 6; i += 1) await launch(servers, dataServer(options, config));
     const masters = servers.slice(0, 3);
     const ids = await Promise.all(servers.map(async (server) => String(await server.command('CLUSTER', 'MYID'))));
     // Distinct epochs before they meet spare them a slow election about who is first.
@@ -175,7 +207,7 @@ export async function startCluster(): Promise<RedisDeployment> {
       await server.command('CLUSTER', 'ADDSLOTSRANGE', from, to);
     }
     const [first, ...others] = servers;
-    for (const server of others) await first?.command('CLUSTER', 'MEET', '127.0.0.1', server.port);
+    for (const server of others) await first?.command('CLUSTER', 'MEET', '127.0.0.1', server.ownPort);
     for (const server of servers)
       await until('the cluster nodes know each other', async () => {
         const nodes = String(await server.command('CLUSTER', 'NODES'));
@@ -197,7 +229,7 @@ export async function startCluster(): Promise<RedisDeployment> {
       return roles.filter(({ role }) => role === 'master').map(({ server }) => server);
     };
     return {
-      url: `redis+cluster://${masters.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+      url: `${scheme(options)}+cluster://${addresses(masters)}`,
       servers,
       masterOf: async (key) => {
         for (const server of await current()) {
@@ -214,9 +246,24 @@ export async function startCluster(): Promise<RedisDeployment> {
 
 const DATA_CONFIG = 'save ""\nappendonly no\nrepl-diskless-sync-delay 0\n';
 
-async function launch(servers: RedisServer[], make: (port: number) => RedisServer): Promise<RedisServer> {
+/** Makes a server of two ports, the second of which is for TLS. */
+type Make = (port: number, tlsPort: number) => RedisServer;
+
+function dataServer(options: ServerOptions, own = ''): Make {
+  return (port, tlsPort) =>
+    new RedisServer(port, `${DATA_CONFIG}${own}${options.config ?? ''}`, [], ownOptions(options, tlsPort));
+}
+
+function ownOptions(
+  { under, tls }: Pick<OwnOptions, 'under'> & { readonly tls?: RedisTls | undefined },
+  tlsPort: number,
+): OwnOptions {
+  return { under, tls: tls && { port: tlsPort, files: tls } };
+}
+
+async function launch(servers: RedisServer[], make: Make): Promise<RedisServer> {
   for (let attempt = 1; ; attempt += 1) {
-    const server = make(await freePort());
+    const server = make(await ports.free(), await ports.free());
     try {
       await server.start();
       servers.push(server);
@@ -229,20 +276,25 @@ async function launch(servers: RedisServer[], make: (port: number) => RedisServe
   }
 }
 
-/** A port whose cluster bus port, 10000 above, is free as well. Both lie below those that the kernel hands out by itself. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_100 + Math.floor(Math.random() * 12_000);
-    if ((await isFree(port)) && (await isFree(port + 10_000))) return port;
-  }
+function tlsConfig(port: number, { certFile, keyFile, clientCaFile }: RedisTls): string {
+  return [
+    `tls-port ${port}`,
+    `tls-cert-file ${certFile}`,
+    `tls-key-file ${keyFile}`,
+    `tls-ca-cert-file ${clientCaFile ?? certFile}`,
+    `tls-auth-clients ${clientCaFile === undefined ? 'no' : 'yes'}`,
+    'tls-replication yes',
+    'tls-cluster yes',
+    '',
+  ].join('\n');
 }
 
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', () => resolve(false));
-    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-  });
+function scheme({ tls }: ServerOptions): string {
+  return tls === undefined ? 'redis' : 'rediss';
+}
+
+function addresses(servers: readonly RedisServer[]): string {
+  return servers.map(({ ownPort }) => `127.0.0.1:${ownPort}`).join(',');
 }
 
 async function guarded(servers: RedisServer[], start: () => Promise<RedisDeployment>): Promise<RedisDeployment> {

@@ -1,0 +1,157 @@
+/**
+ * One channel as the page has subscribed to it: where it stands, and who is told what comes. Knows no transport: the position is all
+ * that one link leaves to the next, of whatever kind that is.
+ */
+import { guard, type PasserelleError } from './errors.ts';
+
+export interface ChannelEvent {
+  readonly channel: string;
+  /** Empty on an ephemeral channel. */
+  readonly id: string;
+  readonly event: string;
+  readonly data: unknown;
+}
+
+/** The events between the two positions cannot be had. */
+export interface Gap {
+  readonly channel: string;
+  readonly after: string;
+  readonly id: string;
+}
+
+/** A user of a channel; `user` is null, or missing, for an anonymous connection. */
+export interface Member {
+  readonly connection: string;
+  readonly user?: string | null;
+  readonly name?: string | null;
+  /** All connections of the user, where the whole list was asked for. */
+  readonly connections?: readonly string[];
+}
+
+export interface Subscribed {
+  /** Where the subscription continues. */
+  readonly position: string;
+  /** False where events are missing. By SSE that is not known yet: there it is told by the gap alone. */
+  readonly recovered: boolean;
+  /** Whether it stood before, and was interrupted. */
+  readonly resumed: boolean;
+}
+
+export interface SubscribeOptions {
+  /** Every event after this id comes first. */
+  readonly after?: string;
+  /** The last so many events come first; `after` wins over it. With neither: only new events. */
+  readonly tail?: number;
+  event?(event: ChannelEvent): void;
+  gap?(gap: Gap): void;
+  /** Told each time that the subscription begins or goes on, before what follows. */
+  subscribed?(how: Subscribed): void;
+  /** Told by WebSocket only, of channels that announce their members. */
+  joined?(member: Member): void;
+  left?(member: Member): void;
+  /** An event named `end` has come: the subscription is over. */
+  ended?(): void;
+  /** The gateway does not allow the subscription: it is over. */
+  refused?(error: PasserelleError): void;
+}
+
+/** Begins at once, ends by `unsubscribe`, by an event named `end`, or where the gateway refuses it. */
+export interface Subscription {
+  readonly channel: string;
+  /** The id of the last event, or where the channel stood when there was none; undefined until the subscription stands. */
+  readonly position: string | undefined;
+  /** Calls the listener with every event of that name, after `event`. The function returned ends that. */
+  on(name: string, listener: (event: ChannelEvent) => void): () => void;
+  unsubscribe(): void;
+}
+
+/** The event by which a publisher says that nothing more will come. */
+const END = 'end';
+
+export class Feed implements Subscription {
+  readonly channel: string;
+  readonly #options: SubscribeOptions;
+  readonly #leave: (feed: Feed) => void;
+  readonly #listeners = new Map<string, Set<(event: ChannelEvent) => void>>();
+  #position: string | undefined;
+  #stood = false;
+  #over = false;
+  /** Whether its channel is subscribed now; whoever loses the link says so. */
+  standing = false;
+  /** Its stream was refused, maybe because of it. */
+  doubtful = false;
+
+  /** `leave` is called once, when the page wants no more. */
+  constructor(channel: string, options: SubscribeOptions, leave: (feed: Feed) => void) {
+    this.channel = channel;
+    this.#options = options;
+    this.#leave = leave;
+    this.#position = options.after;
+  }
+
+  get position(): string | undefined {
+    return this.#position;
+  }
+
+  /** How many of the last events it begins with, while it has no position. */
+  get tail(): number | undefined {
+    return this.#options.tail;
+  }
+
+  /** Whether it has ever stood: the gateway allows it. */
+  get stood(): boolean {
+    return this.#stood;
+  }
+
+  on(name: string, listener: (event: ChannelEvent) => void): () => void {
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  unsubscribe(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#leave(this);
+  }
+
+  /** The gateway says where it continues. Told to the page where it did not stand already. */
+  subscribed(position: string, recovered: boolean): void {
+    const resumed = this.#stood;
+    const told = this.standing;
+    this.#position = position;
+    this.#stood = this.standing = true;
+    if (!told) this.#tell(() => this.#options.subscribed?.({ position, recovered, resumed }));
+  }
+
+  /** The position is this event's before anybody is told of it. */
+  event(event: ChannelEvent): void {
+    if (this.#over) return;
+    if (event.id !== '') this.#position = event.id;
+    this.#tell(() => this.#options.event?.(event));
+    for (const listener of [...(this.#listeners.get(event.event) ?? [])]) this.#tell(() => listener(event));
+    if (event.event !== END || this.#over) return;
+    this.unsubscribe();
+    guard(() => this.#options.ended?.());
+  }
+
+  /** The position moves only where the transport says that it stands behind the gap. */
+  gap(gap: Gap, position = this.#position): void {
+    this.#position = position;
+    this.#tell(() => this.#options.gap?.(gap));
+  }
+
+  presence(what: 'joined' | 'left', member: Member): void {
+    this.#tell(() => this.#options[what]?.(member));
+  }
+
+  refuse(error: PasserelleError): void {
+    if (this.#over) return;
+    this.unsubscribe();
+    guard(() => this.#options.refused?.(error));
+  }
+
+  #tell(task: () => void): void {
+    if (!this.#over) guard(task);
+  }
+}

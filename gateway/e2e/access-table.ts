@@ -1,0 +1,314 @@
+/**
+ * The table of who may do what: what is asked of which gateway, with which credential, and what should come of it. Data, and the making of the
+ * credentials that it names; it asks nothing itself.
+ */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import type { Action, Transport } from './access-matrix.ts';
+import type { Issuer } from './issuer.ts';
+
+export type GatewayName = 'guarded' | 'open' | 'anonymous' | 'keyless';
+export type Row = readonly [
+  gateway: GatewayName,
+  transport: Transport,
+  action: Action,
+  target: string,
+  credential: string,
+  where: string,
+  expected: string,
+];
+
+const REFUSED = 'unauthorized 4401';
+
+export const TABLE: readonly Row[] = [
+  // Every kind of token, and every place where it can be shown.
+  ['guarded', '/ws', 'connect', '', '-', '-', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'HS256', 'query', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'HS256', 'header', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'HS256', 'subprotocol', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'HS256', 'twice', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'RS256', 'subprotocol', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'RS256, 2nd key', 'query', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'ES256', 'query', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'EdDSA', 'query', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'Ed25519', 'query', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'RS256 by JWKS', 'query', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'ES256 by JWKS', 'header', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'EdDSA by JWKS', 'subprotocol', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'key all', 'header', 'welcome -'],
+  ['guarded', '/ws', 'connect', '', 'key hashed', 'header', 'welcome -'],
+  // What must not be let in.
+  ['guarded', '/ws', 'connect', '', 'of another kid', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'of nobody known', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'with its own key', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'expired', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'not yet valid', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'without end', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'end is text', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'other secret', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'no signature', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'other payload', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'HS512', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'RS256 as ES256', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'RS256 as PS256', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'HS256 as RS256', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'alg none', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'alg none', 'subprotocol', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'alg NONE, signed', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'HS256 by RSA key', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'HS256 by RSA, cut', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'HS256 by nothing', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'critical', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'no sub', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'sub a number', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'sub empty', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'sub a b', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'sub *', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'sub ädä', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'sub with newline', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'too long', 'header', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'no token', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'key all', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'key all', 'subprotocol', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'hash of a key', 'header', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'HS256 of bob', 'beside HS256', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'key all', 'beside HS256', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'key all', 'Bearer KEY KEY', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'key all', 'KEY', REFUSED],
+  // What the rules of namespaces allow to a user, and what belongs to another one.
+  ['guarded', '/ws', 'subscribe', 'news', 'HS256', 'query', 'subscribed'],
+  ['guarded', '/ws', 'publish', 'news', 'HS256', 'query', 'published'],
+  ['guarded', '/ws', 'history', 'news', 'HS256', 'query', 'history'],
+  ['guarded', '/ws', 'presence', 'news', 'HS256', 'query', 'presence'],
+  ['guarded', '/ws', 'subscribe', 'notify:@ada', 'HS256', 'query', 'subscribed'],
+  ['guarded', '/ws', 'subscribe', 'notify:@bob', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/ws', 'history', 'notify:@bob', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/ws', 'publish', 'notify:all', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/ws', 'publish', 'notify:@ada', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/ws', 'publish', 'news:@bob', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/ws', 'presence', '@bob', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', 'servers:7', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/ws', 'history', 'servers:7', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/ws', 'presence', 'servers:7', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', 'own:@ada', 'HS256', 'query', 'subscribed'],
+  ['guarded', '/ws', 'subscribe', 'own:ada', 'HS256', 'query', 'forbidden'],
+  // Patterns, and what could be taken for one.
+  ['guarded', '/ws', 'subscribe', 'chat:x', 'read chat:*', 'query', 'subscribed'],
+  ['guarded', '/ws', 'subscribe', 'chat2:x', 'read chat:*', 'query', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', 'chat:', 'read chat:*', 'query', 'forbidden'],
+  ['guarded', '/ws', 'history', 'chat2:x', 'read chat:*', 'query', 'forbidden'],
+  ['guarded', '/ws', 'publish', 'news', 'read chat:*', 'query', 'published'],
+  ['guarded', '/ws', 'subscribe', 'servers:7', 'read *', 'query', 'subscribed'],
+  ['guarded', '/ws', 'presence', 'servers:7', 'read *', 'query', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', 'notify:@ada', 'read *', 'query', 'subscribed'],
+  ['guarded', '/ws', 'subscribe', 'notify:@bob', 'read *', 'query', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', 'notify:@bob', 'read notify:*', 'query', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', 'notify:@bob', 'read notify:*bob', 'query', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', 'notify:@bob', 'read notify:@*', 'query', 'subscribed'],
+  ['guarded', '/ws', 'subscribe', 'notify:@ada', 'read notify:@me', 'query', 'subscribed'],
+  ['guarded', '/ws', 'subscribe', 'notify:@me', 'read notify:@me', 'query', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', 'chatXx', 'read chat.*', 'query', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', 'chat.x', 'read chat.*', 'query', 'subscribed'],
+  ['guarded', '/ws', 'connect', '', 'read ^.*$', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'read chat:(a|b)', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'read [a-z]*', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'read **', 'query', REFUSED],
+  ['guarded', '/ws', 'subscribe', 'news', 'read ', 'query', 'forbidden'],
+  ['guarded', '/ws', 'publish', 'news', 'write ', 'query', 'forbidden'],
+  ['guarded', '/ws', 'publish', 'notify:all', 'write notify:*', 'query', 'published'],
+  ['guarded', '/ws', 'publish', 'notify:@bob', 'write *', 'query', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', '$fleet', 'read *', 'query', 'bad_request'],
+  // API keys over a WebSocket.
+  ['guarded', '/ws', 'publish', 'orders:1', 'key orders', 'header', 'published'],
+  ['guarded', '/ws', 'publish', 'orders2:1', 'key orders', 'header', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', 'orders:1', 'key orders', 'header', 'forbidden'],
+  ['guarded', '/ws', 'subscribe', 'notify:@bob', 'key all', 'header', 'subscribed'],
+  // A fresh token.
+  ['guarded', '/ws', 'auth', 'HS256', 'HS256', 'query', 'authenticated'],
+  ['guarded', '/ws', 'auth', 'EdDSA by JWKS', 'HS256', 'query', 'authenticated'],
+  ['guarded', '/ws', 'auth', 'HS256 of bob', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/ws', 'auth', 'expired', 'HS256', 'query', REFUSED],
+  ['guarded', '/ws', 'auth', 'alg none', 'HS256', 'query', REFUSED],
+  ['guarded', '/ws', 'auth', 'key all', 'HS256', 'query', REFUSED],
+  ['guarded', '/ws', 'auth', 'HS256', 'key all', 'header', 'forbidden'],
+  ['anonymous', '/ws', 'auth', 'HS256', '-', '-', 'forbidden'],
+  ['open', '/ws', 'auth', 'HS256', '-', '-', 'unauthorized'],
+  // The chat.
+  ['guarded', '/chat', 'connect', 'lobby', '-', '-', REFUSED],
+  ['guarded', '/chat', 'connect', 'lobby', 'HS256', 'subprotocol', 'welcome ada'],
+  ['guarded', '/chat', 'connect', 'lobby', 'expired', 'query', REFUSED],
+  ['guarded', '/chat', 'connect', '@bob', 'HS256', 'query', 'forbidden 4403'],
+  ['guarded', '/chat', 'connect', 'lobby', 'read chat:other', 'query', 'forbidden 4403'],
+  ['guarded', '/chat', 'publish', 'lobby', 'HS256', 'query', 'published'],
+  ['guarded', '/chat', 'publish', 'lobby', 'write chat:other', 'query', 'forbidden'],
+  ['guarded', '/chat', 'typing', 'lobby', 'HS256', 'query', 'pong'],
+  ['guarded', '/chat', 'typing', 'lobby', 'write ', 'query', 'forbidden'],
+  ['guarded', '/chat', 'presence', 'lobby', 'HS256', 'query', 'userlist'],
+  ['guarded', '/chat', 'auth', 'EdDSA by JWKS', 'HS256', 'query', 'authenticated'],
+  ['guarded', '/chat', 'auth', 'HS256 of bob', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/chat', 'auth', 'expired', 'HS256', 'query', REFUSED],
+  ['guarded', '/chat', 'auth', 'HS256', 'key all', 'header', 'forbidden'],
+  ['open', '/chat', 'auth', 'HS256', '-', '-', 'unauthorized'],
+  ['anonymous', '/chat', 'connect', 'lobby', '-', '-', 'forbidden 4403'],
+  ['open', '/chat', 'connect', 'lobby', '-', '-', 'welcome -'],
+  // Notifications.
+  ['guarded', '/notifications', 'connect', '', '-', '-', REFUSED],
+  ['guarded', '/notifications', 'connect', '', 'HS256', 'query', 'history ada'],
+  ['guarded', '/notifications', 'connect', 'bob', 'HS256', 'query', 'forbidden 4403'],
+  ['guarded', '/notifications', 'connect', 'bob', 'read *', 'query', 'forbidden 4403'],
+  ['guarded', '/notifications', 'connect', '', 'read notify:@me', 'query', 'forbidden 4403'],
+  ['guarded', '/notifications', 'publish', 'bob', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/notifications', 'publish', '', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/notifications', 'publish', 'bob', 'write notify:@*', 'query', 'published'],
+  ['guarded', '/notifications', 'publish', 'bob', 'key all', 'header', 'published'],
+  ['guarded', '/notifications', 'read', '', 'HS256', 'query', 'read'],
+  ['guarded', '/notifications', 'auth', 'EdDSA by JWKS', 'HS256', 'query', 'authenticated'],
+  ['guarded', '/notifications', 'auth', 'HS256 of bob', 'HS256', 'query', 'forbidden'],
+  ['guarded', '/notifications', 'auth', 'alg none', 'HS256', 'query', REFUSED],
+  ['anonymous', '/notifications', 'auth', 'HS256', '-', '-', 'forbidden'],
+  ['anonymous', '/notifications', 'connect', '', '-', '-', 'history -'],
+  ['anonymous', '/notifications', 'connect', 'bob', '-', '-', 'forbidden 4403'],
+  ['anonymous', '/notifications', 'read', '', '-', '-', 'forbidden'],
+  ['open', '/notifications', 'connect', 'bob', '-', '-', 'history bob'],
+  // Event streams.
+  ['guarded', '/events', 'subscribe', 'news', '-', '-', '401 unauthorized'],
+  ['guarded', '/events', 'subscribe', 'news', 'HS256', 'query', '200'],
+  ['guarded', '/events', 'subscribe', 'news', 'RS256 by JWKS', 'header', '200'],
+  ['guarded', '/events', 'subscribe', 'news', 'expired', 'query', '401 unauthorized'],
+  ['guarded', '/events', 'subscribe', 'news', 'key all', 'query', '401 unauthorized'],
+  ['guarded', '/events', 'subscribe', 'news', 'HS256 of bob', 'beside HS256', '401 unauthorized'],
+  ['guarded', '/events', 'subscribe', 'notify:@bob', 'HS256', 'query', '403 forbidden'],
+  ['guarded', '/events', 'subscribe', 'news,notify:@bob', 'read *', 'query', '403 forbidden'],
+  ['guarded', '/events', 'subscribe', 'notify:all,notify:@ada', 'HS256', 'query', '200'],
+  ['guarded', '/events', 'subscribe', 'chat2:x', 'read chat:*', 'query', '403 forbidden'],
+  ['anonymous', '/events', 'subscribe', 'news', '-', '-', '200'],
+  ['anonymous', '/events', 'subscribe', 'chat:lobby', '-', '-', '403 forbidden'],
+  ['anonymous', '/events', 'subscribe', 'news', 'expired', 'query', '401 unauthorized'],
+  ['open', '/events', 'subscribe', 'notify:@bob', 'no token', 'query', '200'],
+  // HTTP.
+  ['guarded', 'HTTP', 'publish', 'news', '-', '-', '401 unauthorized'],
+  ['guarded', 'HTTP', 'publish', 'news', 'HS256', 'header', '200'],
+  ['guarded', 'HTTP', 'publish', 'news', 'ES256', 'query', '200'],
+  ['guarded', 'HTTP', 'publish', 'news', 'HS256 by RSA key', 'header', '401 unauthorized'],
+  ['guarded', 'HTTP', 'publish', 'notify:all', 'HS256', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'publish', 'notify:@bob', 'key all', 'header', '200'],
+  ['guarded', 'HTTP', 'publish', 'orders:1', 'key orders', 'header', '200'],
+  ['guarded', 'HTTP', 'publish', 'orders:@bob', 'key orders', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'publish', 'news', 'key orders', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'publish', 'news', 'key unknown', 'header', '401 unauthorized'],
+  ['guarded', 'HTTP', 'publish', 'news', 'key all', 'query', '401 unauthorized'],
+  ['guarded', 'HTTP', 'publish', 'news', 'key all', 'Token KEY', '401 unauthorized'],
+  ['guarded', 'HTTP', 'publish', 'news', 'key all', 'Bearer: KEY', '401 unauthorized'],
+  ['guarded', 'HTTP', 'publish', 'news', '-', 'Bearer', '401 unauthorized'],
+  ['guarded', 'HTTP', 'publish', 'news', '-', 'Basic YTpi', '401 unauthorized'],
+  ['guarded', 'HTTP', 'batch', 'news', 'HS256', 'header', '200'],
+  ['guarded', 'HTTP', 'batch', 'notify:@bob', 'HS256', 'header', '200 forbidden'],
+  ['guarded', 'HTTP', 'history', 'news', 'HS256', 'header', '200'],
+  ['guarded', 'HTTP', 'history', 'notify:@bob', 'HS256', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'history', 'orders:1', 'key orders', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'presence', 'news', 'HS256', 'header', '200'],
+  ['guarded', 'HTTP', 'presence', 'servers:7', 'read *', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'presence', 'servers:7', 'key all', 'header', '200'],
+  ['guarded', 'HTTP', 'channels', '', 'HS256', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'channels', '', 'key orders', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'channels', '', 'key all', 'header', '200'],
+  ['guarded', 'HTTP', 'health', '/healthz', '-', '-', '200'],
+  ['anonymous', 'HTTP', 'publish', 'news', '-', '-', '403 forbidden'],
+  ['anonymous', 'HTTP', 'publish', 'news', 'HS256', 'header', '200'],
+  ['anonymous', 'HTTP', 'publish', 'news', 'other secret', 'header', '401 unauthorized'],
+  ['anonymous', 'HTTP', 'history', 'news', '-', '-', '200'],
+  ['anonymous', 'HTTP', 'presence', 'news', '-', '-', '403 forbidden'],
+  ['anonymous', 'HTTP', 'history', 'chat:lobby', '-', '-', '403 forbidden'],
+  ['anonymous', 'HTTP', 'channels', '', '-', '-', '403 forbidden'],
+  ['open', 'HTTP', 'publish', 'notify:@bob', '-', '-', '200'],
+  ['open', 'HTTP', 'channels', '', '-', 'nonsense', '200'],
+  // Where the key set cannot be fetched nothing is known of a token: that is no refusal for good.
+  ['keyless', '/ws', 'connect', '', 'RS256 by JWKS', 'query', 'unavailable 1013'],
+  ['keyless', '/events', 'subscribe', 'news', 'RS256 by JWKS', 'query', '200'],
+  ['keyless', 'HTTP', 'publish', 'news', 'RS256 by JWKS', 'header', '503 unavailable'],
+  ['keyless', '/ws', 'connect', '', 'HS256', 'query', REFUSED],
+];
+
+/** The API keys of the tests. */
+export const KEYS = {
+  all: 'key-of-the-tests-for-everything',
+  orders: 'key-of-the-tests-for-orders',
+  hashed: 'key-of-the-tests-that-is-hashed',
+  unknown: 'key-of-the-tests-that-nobody-knows',
+};
+
+type Made = string | Promise<string>;
+
+/** What is shown, by the name that the table has for it. */
+const CREDENTIALS: Readonly<Record<string, (issuer: Issuer) => Made>> = {
+  HS256: (issuer) => issuer.signed(),
+  'HS256 of bob': (issuer) => issuer.signed({ sub: 'bob' }),
+  RS256: (issuer) => issuer.signedBy('pem', 'RS256'),
+  'RS256, 2nd key': (issuer) => issuer.signedBy('next', 'RS256'),
+  ES256: (issuer) => issuer.signedBy('pem', 'ES256'),
+  EdDSA: (issuer) => issuer.signedBy('pem', 'EdDSA'),
+  Ed25519: (issuer) => issuer.signedBy('pem', 'EdDSA', {}, { alg: 'Ed25519' }),
+  'RS256 by JWKS': (issuer) => issuer.signedBy('jwks', 'RS256'),
+  'ES256 by JWKS': (issuer) => issuer.signedBy('jwks', 'ES256'),
+  'EdDSA by JWKS': (issuer) => issuer.signedBy('jwks', 'EdDSA'),
+  'of another kid': (issuer) => issuer.signedBy('jwks', 'RS256', {}, { kid: '../keys' }),
+  'of nobody known': (issuer) => issuer.signedBy('foreign', 'RS256', {}, { kid: 'RS256' }),
+  'with its own key': (issuer) =>
+    issuer.signedBy('foreign', 'RS256', {}, { jwk: issuer.foreignJwk(), jku: issuer.jwksUrl }),
+  expired: (issuer) => issuer.signed({ endsIn: -1 }),
+  'not yet valid': (issuer) => issuer.signed({ nbf: Math.floor(Date.now() / 1_000) + 60 }),
+  'without end': (issuer) => issuer.signed({ endsIn: null }),
+  'end is text': (issuer) =>
+    issuer.forged({ alg: 'HS256' }, issuer.secret, { endsIn: null, exp: '9999999999' as never }),
+  'other secret': (issuer) => issuer.forged({ alg: 'HS256' }, 'x'.repeat(40)),
+  'no signature': async (issuer) => (await issuer.signed()).replace(/[^.]*$/, ''),
+  'other payload': async (issuer) => {
+    const [[head, , signature], [, body]] = [
+      (await issuer.signed()).split('.'),
+      issuer.unsigned({ sub: 'root' }).split('.'),
+    ];
+    return [head, body, signature].join('.');
+  },
+  HS512: (issuer) => issuer.forged({ alg: 'HS512' }, issuer.secret),
+  'RS256 as ES256': (issuer) => relabelled(issuer.signedBy('pem', 'RS256'), 'ES256'),
+  'RS256 as PS256': (issuer) => relabelled(issuer.signedBy('pem', 'RS256'), 'PS256'),
+  'HS256 as RS256': (issuer) => issuer.forged({ alg: 'RS256' }, issuer.secret),
+  'alg none': (issuer) => issuer.unsigned(),
+  'alg NONE, signed': (issuer) => issuer.forged({ alg: 'NONE' }, issuer.secret),
+  'HS256 by RSA key': (issuer) => issuer.forged({ alg: 'HS256' }, issuer.publicPem()),
+  'HS256 by RSA, cut': (issuer) => issuer.forged({ alg: 'HS256' }, issuer.publicPem().trim()),
+  'HS256 by nothing': (issuer) => issuer.forged({ alg: 'HS256' }, ''),
+  critical: (issuer) => issuer.forged({ alg: 'HS256', crit: ['b64'], b64: false }, issuer.secret),
+  'no sub': (issuer) => issuer.signed({ sub: undefined as never }),
+  'sub a number': (issuer) => issuer.signed({ sub: 7 as never }),
+  'sub empty': (issuer) => issuer.signed({ sub: '' }),
+  'sub a b': (issuer) => issuer.signed({ sub: 'a b' }),
+  'sub *': (issuer) => issuer.signed({ sub: '*' }),
+  'sub ädä': (issuer) => issuer.signed({ sub: 'ädä' }),
+  'sub with newline': (issuer) => issuer.signed({ sub: 'ada\n' }),
+  'too long': (issuer) => issuer.signed({ more: 'x'.repeat(8_192) }),
+  'no token': () => 'nonsense',
+  'key all': () => KEYS.all,
+  'key orders': () => KEYS.orders,
+  'key hashed': () => KEYS.hashed,
+  'hash of a key': () => sha256(KEYS.hashed),
+  'key unknown': () => KEYS.unknown,
+};
+
+/** `read X`: a token whose list `subscribe` is X; `write X` the same for `publish`. */
+export async function credential(issuer: Issuer, name: string): Promise<string> {
+  const [, list, pattern] = /^(read|write) (.*)$/.exec(name) ?? [];
+  const patterns = pattern === '' || pattern === undefined ? [] : [pattern];
+  if (list !== undefined) return issuer.signed(list === 'read' ? { subscribe: patterns } : { publish: patterns });
+  const make = CREDENTIALS[name];
+  assert.ok(make, `There is no credential ${name}`);
+  return make(issuer);
+}
+
+async function relabelled(token: Promise<string>, alg: string): Promise<string> {
+  return (await token).replace(/^[^.]*/, Buffer.from(JSON.stringify({ alg })).toString('base64url'));
+}
+
+export function sha256(key: string): string {
+  return createHash('sha256').update(key).digest('hex');
+}

@@ -1,0 +1,24 @@
+/** The names of all limits, as metrics have them. Each refusal is because of exactly one. */
+export const LIMITS = [
+  'connections',
+  'address',
+  'user',
+  'connects',
+  'event_loop_lag',
+  'frames',
+  'inbox',
+  'connection_publishes',
+  'user_publishes',
+  'key_publishes',
+  'address_publishes',
+  'strikes',
+  'penalties',
+] as const;
+export type Limit = (typeof LIMITS)[number];
+
+/** How often something was refused, by limit. */
+export type Refusals = Record<Limit, number>;
+
+export function noRefusals(): Refusals {
+  return Object.fromEntries(LIMITS.map((limit) => [limit, 0])) as Refusals;
+}

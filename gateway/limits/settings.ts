@@ -1,0 +1,95 @@
+/** The settings of rates and of shares, which `config.ts` lists among the gateway's own, behind `MAX_CONNECTIONS`. */
+import { type IntegerSetting, integer, type SettingTable } from '../setting.ts';
+
+const limit = (name: string, fallback: number, max: number, unit: string, about: string): IntegerSetting =>
+  integer(name, fallback, { min: 0, max, unit, about: `${about} 0 sets no limit.` });
+
+export const LIMIT_SETTINGS = {
+  maxConnectionsPerAddress: limit(
+    'MAX_CONNECTIONS_PER_ADDRESS',
+    5_000,
+    1_000_000,
+    'connections',
+    'WebSocket and SSE connections of one client address together. Whole companies and mobile networks come from one address, so be generous; of an IPv6 ' +
+      'address its network of 64 bits counts, and loopback addresses are not limited. Behind a proxy set TRUSTED_PROXIES, or all clients have the address of the proxy.',
+  ),
+  maxConnectionsPerUser: limit(
+    'MAX_CONNECTIONS_PER_USER',
+    1_000,
+    1_000_000,
+    'connections',
+    'Connections of one user on this gateway. Anonymous connections and API keys are not limited.',
+  ),
+  maxConnectsPerSecond: limit(
+    'MAX_CONNECTS_PER_SECOND',
+    5_000,
+    100_000,
+    'connections per second',
+    "How many connections may be opened per second, and one second's worth (at least 10) at once. More are not refused: each is told to come back at another moment of the following seconds.",
+  ),
+  maxEventLoopLagMs: limit(
+    'MAX_EVENT_LOOP_LAG_MS',
+    1_000,
+    60_000,
+    'milliseconds',
+    'While the process is further behind than this, new connections are told to come back some seconds later, so that those that are open are served.',
+  ),
+  maxFramesPerSecond: limit(
+    'MAX_FRAMES_PER_SECOND',
+    10_000,
+    1_000_000,
+    'frames per second',
+    "How many frames of any kind one WebSocket connection may send, and two seconds' worth at once. One that sends more is closed with 4429, as it would keep the gateway from everybody else.",
+  ),
+  maxInboxBytes: integer('MAX_INBOX_BYTES', 16_777_216, {
+    min: 65_536,
+    max: 1_073_741_824,
+    unit: 'bytes',
+    about:
+      'What may wait for its turn of all that one WebSocket connection has sent at once; all connections together may have four times as much. One that sends faster than ' +
+      'it can be served is closed with 4429.',
+  }),
+  maxPublishesPerSecond: limit(
+    'MAX_PUBLISHES_PER_SECOND',
+    10_000,
+    100_000,
+    'publishes per second',
+    "How much one WebSocket connection may publish, and two seconds' worth at once. More is answered with too_many.",
+  ),
+  maxUserPublishesPerSecond: limit(
+    'MAX_USER_PUBLISHES_PER_SECOND',
+    20_000,
+    100_000,
+    'publishes per second',
+    'The same for all that one user publishes through this gateway, over every connection and by HTTP.',
+  ),
+  maxKeyPublishesPerSecond: limit(
+    'MAX_KEY_PUBLISHES_PER_SECOND',
+    0,
+    100_000,
+    'publishes per second',
+    'The same for each API key. Each publish of a batch counts.',
+  ),
+  maxAddressPublishesPerSecond: limit(
+    'MAX_ADDRESS_PUBLISHES_PER_SECOND',
+    10_000,
+    100_000,
+    'publishes per second',
+    'The same for all that comes by HTTP from one client address and shows neither token nor API key. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS.',
+  ),
+  maxRefusals: limit(
+    'MAX_REFUSALS',
+    1_000,
+    1_000_000,
+    'refusals',
+    'How often a connection may be told too_many in 10 seconds before it is closed with 4429.',
+  ),
+  maxPenaltySeconds: integer('MAX_PENALTY_SECONDS', 30, {
+    min: 0,
+    max: 3_600,
+    unit: 'seconds',
+    about:
+      'Whoever was closed with 4429 may open no new connection for one second, and each further time for twice as long, up to this: the user of its token, or else its ' +
+      'address (a loopback address for one second at most). 0 lets it come back at once, with fresh limits.',
+  }),
+} satisfies SettingTable;

@@ -1,0 +1,138 @@
+/**
+ * The notifications of one user, or of everybody: frames in, what is to be shown and sent out. Owns the position in each channel,
+ * and what is not known to be stored yet. Knows neither the DOM nor the connection.
+ */
+import { Outbox } from '../shared/outbox.ts';
+import { earlier } from '../shared/positions.ts';
+import type { Notification, NotificationFrame, Priority } from './frames.ts';
+
+export interface Draft {
+  readonly title: string;
+  readonly message: string;
+  readonly priority: Priority;
+  /** A user, or empty for everybody. */
+  readonly to: string;
+}
+
+/** How the last thing that was asked for went, or what happened on the return. */
+export type News =
+  | { readonly kind: 'stored'; readonly id: string }
+  | { readonly kind: 'failed'; readonly code: string; readonly error: string; readonly again: boolean }
+  | { readonly kind: 'returned'; readonly missed: number; readonly gap: boolean };
+
+const EVERYBODY = 'notify:all';
+const MAX_ITEMS = 200;
+
+export class Inbox {
+  /** Empty: everybody's notifications only. */
+  readonly user: string;
+  readonly #outbox: Outbox<object>;
+  #items: readonly Notification[] = [];
+  #unread = 0;
+  /** By channel; empty before the first history. */
+  readonly #positions = new Map<string, string>();
+  #gap = false;
+  #news: News | undefined;
+
+  /** `newKey`: a fresh idempotency key. */
+  constructor(user: string, newKey: () => string) {
+    this.user = user;
+    this.#outbox = new Outbox(newKey);
+  }
+
+  /** Newest first. */
+  get items(): readonly Notification[] {
+    return this.#items;
+  }
+
+  /** How many are unread: these are the newest. There may be more than there are items. */
+  get unread(): number {
+    return this.#unread;
+  }
+
+  /** The last of it. */
+  get news(): News | undefined {
+    return this.#news;
+  }
+
+  /** What may not be stored yet, as frames to be sent again. */
+  get pending(): readonly object[] {
+    return this.#outbox.frames;
+  }
+
+  /** Where the next connection goes to. */
+  get query(): URLSearchParams {
+    const query = new URLSearchParams();
+    if (this.user !== '') query.set('user', this.user);
+    if (this.#positions.size > 0) {
+      query.set('after', this.#channels.map((channel) => this.#positions.get(channel) ?? '0-0').join('.'));
+    }
+    return query;
+  }
+
+  /** Takes what the gateway said, and returns what it is to be answered. */
+  receive(frame: NotificationFrame): readonly object[] {
+    switch (frame.type) {
+      case 'history':
+        return this.#open(frame);
+      case 'notification': {
+        const { channel, id, title, message, priority, timestamp } = frame;
+        this.#add([{ channel, id, title, message, priority, timestamp }]);
+        this.#positions.set(channel, id);
+        this.#unread++;
+        return [];
+      }
+      case 'read':
+        this.#unread = frame.unread;
+        return [];
+      case 'published':
+        this.#outbox.settle(frame.ref);
+        this.#news = { kind: 'stored', id: frame.id };
+        return [];
+      case 'gap':
+        this.#gap = true;
+        return [];
+      case 'error':
+        this.#fail(frame);
+        return [];
+    }
+  }
+
+  /** The frame that creates it. It stays pending, also where it could not be sent: the next history sends it again. */
+  create({ title, message, priority, to }: Draft): object {
+    this.#news = undefined;
+    return this.#outbox.add({ type: 'create', title, message, priority, ...(to === '' ? {} : { to }) });
+  }
+
+  /** The frame that marks everything up to an item as read. */
+  read({ id }: Notification): object {
+    return { type: 'read', id };
+  }
+
+  get #channels(): readonly string[] {
+    return this.user === '' ? [EVERYBODY] : [EVERYBODY, `notify:@${this.user}`];
+  }
+
+  #open(history: NotificationFrame & { readonly type: 'history' }): readonly object[] {
+    const returned = this.#positions.size > 0;
+    this.#add(history.notifications);
+    this.#unread = history.unread;
+    const positions = history.position.split('.');
+    for (const [index, channel] of this.#channels.entries()) this.#positions.set(channel, positions[index] ?? '0-0');
+    if (returned) this.#news = { kind: 'returned', missed: history.notifications.length, gap: this.#gap };
+    this.#gap = false;
+    return this.pending;
+  }
+
+  #fail({ ref, code, error }: NotificationFrame & { readonly type: 'error' }): void {
+    const again = code === 'unavailable' && this.#outbox.find(ref) !== undefined;
+    if (!again) this.#outbox.settle(ref);
+    this.#news = { kind: 'failed', code, error, again };
+  }
+
+  /** In the order of the ids, whatever the channel. */
+  #add(notifications: readonly Notification[]): void {
+    const newestFirst = (a: Notification, b: Notification) => (earlier(a.id, b.id) === a.id ? 1 : -1);
+    this.#items = [...notifications, ...this.#items].sort(newestFirst).slice(0, MAX_ITEMS);
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * What faults are injected into: Redis in one of its forms, three gateways on it, the project's nginx in front of them, and proxies that
+ * can spoil the links between clients and nginx, and, where Redis is one server, between each gateway and Redis.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type RedisDeployment,
+  type RedisServer,
+  startCluster,
+  startSentinel,
+  startStandalone,
+} from '../../broker/redis/testing/servers.ts';
+import type { Loss } from '../../gateway/e2e/checker.ts';
+import { NginxProcess } from '../../gateway/e2e/nginx.ts';
+import type { PlannedRequest } from '../../gateway/e2e/plan.ts';
+import { RestartableGateway } from '../../gateway/e2e/restartable.ts';
+import { UnrulyProxy } from '../../gateway/e2e/unruly-proxy.ts';
+import type { Form } from './fault.ts';
+
+export const CHANNELS = ['load:c0', 'load:c1', 'load:c2', 'load:c3', 'load:c4', 'load:c5'];
+const GATEWAYS = 3;
+/** Where everything else on the machine fails as well, a start takes long. */
+const START_LIMIT_MS = 60_000;
+/** Nothing is trimmed, so that whatever is not in the history was lost by a fault. */
+const HISTORY = { size: 1_000_000, retention: '2h' };
+/** What a gateway gives up, checks or says after, made short for what a run is to hold. */
+const GATEWAY_SETTINGS = {
+  REDIS_TIMEOUT_MS: '1000',
+  POSITION_CHECK_SECONDS: '1',
+  KEEP_ALIVE_SECONDS: '1',
+  RETRY_MS: '200',
+  IDLE_TIMEOUT_SECONDS: '8',
+  DRAIN_SETTLE_MS: '200',
+  DRAIN_WINDOW_MS: '1000',
+  // On a busy machine there shall be links to strike all the same.
+  MAX_EVENT_LOOP_LAG_MS: '0',
+  // Replays come from the rings and from the streams.
+  RING_EVENTS: '64',
+};
+/** Everything in the file before it is acknowledged: a Redis that is killed loses nothing. */
+const WITH_FILE = 'appendonly yes\nappendfsync always\n';
+/** A write beyond the limit on its files then fails, as on a full disk, and does not end it. */
+const SURVIVES_FULL_DISK = ['env', '--ignore-signal=XFSZ'];
+const QUICK_CLUSTER = 'cluster-node-timeout 1000\n';
+const QUICK_SENTINEL = [
+  ['down-after-milliseconds', 600],
+  ['failover-timeout', 1_500],
+] as const;
+
+export class World {
+  readonly form: Form;
+  readonly redis: RedisDeployment;
+  readonly gateways: readonly RestartableGateway[];
+  readonly nginx: NginxProcess;
+  /** Between clients and nginx. */
+  readonly clientLinks: UnrulyProxy;
+  /** Between each gateway and Redis; none where clients of Redis are told addresses. */
+  readonly redisLinks: readonly UnrulyProxy[];
+  /** When Redis may have lost what it had acknowledged. Faults that do that say so here. */
+  readonly losses: Loss[] = [];
+  /** Publishes that a fault wants, beside those that go on anyway. */
+  readonly wanted: PlannedRequest[] = [];
+  /** What should not have happened, and is no event that was lost. */
+  readonly complaints: string[] = [];
+  readonly #ends: readonly End[];
+
+  private constructor(parts: Parts, ends: readonly End[]) {
+    ({
+      form: this.form,
+      redis: this.redis,
+      gateways: this.gateways,
+      nginx: this.nginx,
+      clientLinks: this.clientLinks,
+      redisLinks: this.redisLinks,
+    } = parts);
+    this.#ends = ends;
+  }
+
+  static async start(form: Form): Promise<World> {
+    const ends: End[] = [];
+    try {
+      return new World(await startParts(form, ends), ends);
+    } catch (error) {
+      await endAll(ends);
+      throw error;
+    }
+  }
+
+  /** Where clients connect. */
+  get url(): string {
+    return this.clientLinks.url;
+  }
+
+  /** Servers that hold data, whatever they are now. */
+  get dataServers(): readonly RedisServer[] {
+    return this.form === 'sentinel' ? this.redis.servers.slice(0, 2) : this.redis.servers;
+  }
+
+  stop(): Promise<void> {
+    return endAll(this.#ends);
+  }
+}
+
+type Parts = Pick<World, 'form' | 'redis' | 'gateways' | 'nginx' | 'clientLinks' | 'redisLinks'>;
+type End = () => Promise<unknown>;
+
+/** Adds to `ends` what ends each part that was started, also where a later one fails. */
+async function startParts(form: Form, ends: End[]): Promise<Parts> {
+  const folder = mkdtempSync(join(tmpdir(), 'passerelle-faults-'));
+  ends.push(async () => rmSync(folder, { recursive: true, force: true }));
+  const channelsFile = join(folder, 'channels.json');
+  writeFileSync(channelsFile, JSON.stringify({ namespaces: { load: { history: HISTORY } } }));
+  const redis = await startRedis(form);
+  ends.push(() => redis.stop());
+  const proxyTo = async (url: string) => {
+    const links = await UnrulyProxy.start([url]);
+    ends.push(() => links.stop());
+    return links;
+  };
+  const redisLinks: UnrulyProxy[] = [];
+  const gateways: RestartableGateway[] = [];
+  for (let index = 0; index < GATEWAYS; index++) {
+    let url = redis.url;
+    if (form === 'standalone') {
+      const links = await proxyTo(redis.url);
+      redisLinks.push(links);
+      url = links.url.replace('http', 'redis');
+    }
+    const env = { ...GATEWAY_SETTINGS, REDIS_URL: url, CHANNELS_FILE: channelsFile };
+    const gateway = await RestartableGateway.start(env, { startLimitMs: START_LIMIT_MS });
+    ends.push(() => gateway.end('SIGKILL'));
+    gateways.push(gateway);
+  }
+  const urls = gateways.map(({ url }) => url);
+  const nginx = await NginxProcess.start(urls, { shutdownSeconds: 2 });
+  ends.push(() => nginx.stop());
+  return { form, redis, gateways, nginx, clientLinks: await proxyTo(nginx.url), redisLinks };
+}
+
+/** The last one first. */
+async function endAll(ends: readonly End[]): Promise<void> {
+  for (const end of ends.toReversed()) await end();
+}
+
+async function startRedis(form: Form): Promise<RedisDeployment> {
+  switch (form) {
+    case 'standalone':
+      return startStandalone({ config: WITH_FILE, under: SURVIVES_FULL_DISK });
+    case 'sentinel': {
+      const redis = await startSentinel();
+      for (const sentinel of redis.servers.slice(2))
+        for (const [name, value] of QUICK_SENTINEL) await sentinel.command('SENTINEL', 'SET', 'main', name, value);
+      return redis;
+    }
+    case 'cluster':
+      return startCluster({ config: QUICK_CLUSTER });
+  }
+}
