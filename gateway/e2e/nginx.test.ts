@@ -123,6 +123,37 @@ describe('behind nginx', () => {
     assert.deepEqual(told, ['permessage-deflate; client_no_context_takeover; server_no_context_takeover', true]);
   });
 
+  test('a gateway that drains is sent no more clients, also where connections to it still stand', async (t) => {
+    const env = { REDIS_URL: redis.url, DRAIN_WINDOW_MS: '600000', SHUTDOWN_TIMEOUT_SECONDS: '700' };
+    const leaving = await GatewayProcess.start({ env });
+    const nginx = await NginxProcess.start([leaving.url, urls[0] ?? '']);
+    t.after(async () => {
+      await nginx.stop();
+      await leaving.kill();
+    });
+    const staying = new WsClient(`${leaving.url}/ws`); // so that it is not gone at once
+    await staying.frames.next();
+    const requests = Array.from({ length: 40 }, (_none, n) => publish(nginx.url, 'a', n));
+    await Promise.all(requests); // by connections that nginx keeps
+    leaving.signal('SIGTERM');
+    await until('it takes no more', () =>
+      call(`${leaving.url}/healthz`).then(
+        () => false,
+        () => true,
+      ),
+    );
+
+    for (let n = 0; n < 20; n++) {
+      const stream = await RawStream.open(`${nginx.url}/events?channel=a`);
+      await stream.matching(/^id: /m);
+      const socket = new WsClient(`${nginx.url}/ws`);
+      assert.equal((await socket.frames.next()).type, 'welcome');
+      stream.close();
+      socket.destroy();
+    }
+    staying.destroy();
+  });
+
   test('the addresses of clients reach the gateways, and none can claim another one', async (t) => {
     for (const { trusted, second } of [
       { trusted: '1', second: 'welcome' }, // all are 127.0.0.1, which has no limit; what they say themselves is not believed
