@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
-import { SETTINGS } from './config.ts';
 import { call } from './e2e/http-client.ts';
 import { GatewayProcess } from './e2e/processes.ts';
-import { settingsMarkdown } from './usage.ts';
+import { SETTINGS } from './settings/config.ts';
+import { settingsMarkdown } from './settings/usage.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const DOCUMENTS = [

@@ -4,7 +4,7 @@
  * It knows no request, no connection and no setting but its own; who logs passes what the line is about.
  */
 import pino, { type DestinationStream, type Logger } from 'pino';
-import type { LogLevel } from './config.ts';
+import type { LogLevel } from './settings/config.ts';
 
 export type { Logger } from 'pino';
 

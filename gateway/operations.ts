@@ -11,11 +11,11 @@ import {
   type RetentionOf,
 } from '../broker/broker.ts';
 import type { Caller, Rights } from './auth/rights.ts';
+import type { Tally } from './figures/tally.ts';
 import type { Publisher, PublishLimits } from './limits/publish-limits.ts';
-import type { Members } from './members.ts';
-import type { PresenceMode } from './namespaces.ts';
+import type { Members } from './presence/members.ts';
 import { type HistoryQuery, historyFields, MAX_PAGE, type Publication, type Refusal } from './protocol.ts';
-import type { Tally } from './tally.ts';
+import type { PresenceMode } from './settings/namespaces.ts';
 
 export type Outcome =
   | { readonly ok: true; readonly fields: Record<string, unknown> }

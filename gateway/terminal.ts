@@ -1,5 +1,5 @@
 /** What the gateway says to whoever starts it, in a terminal or the first lines of a log; everything later goes to `log.ts`. */
-import type { Config } from './config.ts';
+import type { Config } from './settings/config.ts';
 
 /** Says where the gateway can be reached, by whom, and what keeps its events. */
 export function announce(config: Config, port: number): void {

@@ -1,7 +1,7 @@
 // Writes what the documents take from elsewhere: the README's table of settings from the code, its table of sizes from the last run of
 // the benchmark. Run after `npm run build`; `npm run docs` does both.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { settingsMarkdown } from '../dist/gateway/usage.js';
+import { settingsMarkdown } from '../dist/gateway/settings/usage.js';
 import { sizingMarkdown } from '../dist/loadtest/sizing.js';
 
 const file = new URL('../README.md', import.meta.url);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
-import { packageVersion } from '../gateway/usage.ts';
+import { packageVersion } from '../gateway/settings/usage.ts';
 import { FOLDER } from './renders.ts';
 
 const read = (path: string) => readFileSync(join(FOLDER, 'helm', path), 'utf8');

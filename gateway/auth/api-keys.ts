@@ -6,8 +6,8 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import type { Parsed } from '../setting.ts';
-import { type FileForm, type ReadContent, type ReadFile, readJson } from '../settings-file.ts';
+import type { Parsed } from '../settings/setting.ts';
+import { type FileForm, type ReadContent, type ReadFile, readJson } from '../settings/settings-file.ts';
 import { compilePatterns, Patterns } from './patterns.ts';
 import type { Action } from './rules.ts';
 

@@ -4,7 +4,7 @@
  */
 import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import type { Parsed } from '../setting.ts';
+import type { Parsed } from '../settings/setting.ts';
 
 /** What a token's header may call the algorithm of a key (RFC 9864 has given EdDSA over this curve a name of its own). */
 export const HEADER_NAMES = {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { MemoryBroker, MemoryStore } from '../../broker/memory.ts';
 import { until } from '../../broker/testing/until.ts';
-import { MAX_REVOKED, REVOKED_KEPT_MS, REVOKED_TOKENS, withOwnChannels } from '../own-channels.ts';
+import { MAX_REVOKED, REVOKED_KEPT_MS, REVOKED_TOKENS, withOwnChannels } from '../fleet/own-channels.ts';
 import type { Authenticated } from './authenticator.ts';
 import { Revocations } from './revocations.ts';
 import { ANONYMOUS } from './rights.ts';

@@ -6,8 +6,8 @@
  */
 import { z } from 'zod';
 import { type Broker, type Event, ORIGIN, type Position } from '../../broker/broker.ts';
-import { ignoreUnavailable } from '../history.ts';
-import { MAX_REVOKED, REVOKED_KEPT_MS, REVOKED_TOKENS } from '../own-channels.ts';
+import { MAX_REVOKED, REVOKED_KEPT_MS, REVOKED_TOKENS } from '../fleet/own-channels.ts';
+import { ignoreUnavailable } from '../hub/history.ts';
 import type { Refusal } from '../protocol.ts';
 import type { Authenticated } from './authenticator.ts';
 

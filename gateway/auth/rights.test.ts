@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadNamespaces } from '../namespaces.ts';
+import { loadNamespaces } from '../settings/namespaces.ts';
 import { type ApiKey, readApiKeys } from './api-keys.ts';
 import { compilePatterns } from './patterns.ts';
 import { ANONYMOUS, type Caller, Rights } from './rights.ts';

@@ -11,8 +11,9 @@
  *
  * Where no authentication is configured everybody is anonymous, and may do everything.
  */
-import { type Namespaces, namespaceOf } from '../namespaces.ts';
+
 import type { Refusal } from '../protocol.ts';
+import { type Namespaces, namespaceOf } from '../settings/namespaces.ts';
 import { type ApiKey, keyAllows, keyManages } from './api-keys.ts';
 import { ownerOf, type Patterns } from './patterns.ts';
 import type { Action, Audience } from './rules.ts';

@@ -5,7 +5,7 @@
 
 import { z } from 'zod';
 import { boundedText } from '../bounds.ts';
-import type { Fleet } from '../fleet.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 import type { Operations, Outcome } from '../operations.ts';
 import { badRequest, type Refusal } from '../protocol.ts';
 import type { Revocations } from './revocations.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import type { Environment } from '../setting.ts';
+import type { Environment } from '../settings/setting.ts';
 import { readAuth } from './settings.ts';
 
 const SECRET = 'of thirty-two bytes, or some more';

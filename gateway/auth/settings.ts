@@ -15,8 +15,8 @@ import {
   text,
   toggle,
   type ValuesOf,
-} from '../setting.ts';
-import { type ReadFile, readText } from '../settings-file.ts';
+} from '../settings/setting.ts';
+import { type ReadFile, readText } from '../settings/settings-file.ts';
 import { type ApiKey, parseApiKeys, readApiKeys, repetitionIn } from './api-keys.ts';
 import { parsePublicKeys, parseSecret, type TokenKey } from './keys.ts';
 import type { TokenRules } from './tokens.ts';

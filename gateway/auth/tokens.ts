@@ -6,9 +6,9 @@
 
 import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { z } from 'zod';
+import { parseUsername } from '../applications/username.ts';
 import { boundedText } from '../bounds.ts';
 import type { Refusal } from '../protocol.ts';
-import { parseUsername } from '../username.ts';
 import type { KeySet } from './key-set.ts';
 import { type Algorithm, HEADER_NAMES, type TokenKey } from './keys.ts';
 import { compilePatterns, isUser, type Patterns } from './patterns.ts';

@@ -11,7 +11,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
-import { SETTINGS } from '../config.ts';
+import { SETTINGS } from '../settings/config.ts';
 
 const INFRA = fileURLToPath(new URL('../../../infra', import.meta.url));
 const read = (path: string) => readFileSync(join(INFRA, path), 'utf8');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { mostDue, PACE_STEP_MS } from '../pace.ts';
+import { mostDue, PACE_STEP_MS } from '../drain/pace.ts';
 import { type Closed, SseClient, WsClient } from './clients.ts';
 import { call, post, publish, RawStream } from './http-client.ts';
 import { GatewayProcess } from './processes.ts';

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
 import { ports } from '../../broker/testing/ports.ts';
 import { until } from '../../broker/testing/until.ts';
-import { SETTINGS } from '../config.ts';
+import { SETTINGS } from '../settings/config.ts';
 import { SseClient, WsClient } from './clients.ts';
 import { call, post, publish, RawStream } from './http-client.ts';
 import { GatewayProcess } from './processes.ts';

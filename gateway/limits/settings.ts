@@ -1,5 +1,5 @@
 /** The settings of rates and of shares, which `config.ts` lists among the gateway's own, behind `MAX_CONNECTIONS`. */
-import { type IntegerSetting, integer, type SettingTable } from '../setting.ts';
+import { type IntegerSetting, integer, type SettingTable } from '../settings/setting.ts';
 
 const limit = (name: string, fallback: number, max: number, unit: string, about: string): IntegerSetting =>
   integer(name, fallback, { min: 0, max, unit, about: `${about} 0 sets no limit.` });

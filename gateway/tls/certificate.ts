@@ -4,7 +4,7 @@
  * It knows nothing of the library that serves them. No fault shows anything of what is in a file but dates.
  */
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { type ReadFile, type ReadText, readText } from '../settings-file.ts';
+import { type ReadFile, type ReadText, readText } from '../settings/settings-file.ts';
 
 /** Where a certificate and its key are. */
 export interface TlsFiles {

@@ -1,8 +1,15 @@
 /** The settings of TLS towards Redis, which `config.ts` lists among the gateway's own, and what they become together. */
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { type Environment, faultOf, readSettings, type SettingTable, text, type ValuesOf } from '../setting.ts';
-import { type ReadFile, readText } from '../settings-file.ts';
+import {
+  type Environment,
+  faultOf,
+  readSettings,
+  type SettingTable,
+  text,
+  type ValuesOf,
+} from '../settings/setting.ts';
+import { type ReadFile, readText } from '../settings/settings-file.ts';
 
 export const REDIS_TLS_SETTINGS = {
   redisTlsCaFile: text<string | undefined>('REDIS_TLS_CA_FILE', undefined, {

@@ -8,8 +8,8 @@ import {
   type SettingTable,
   text,
   type ValuesOf,
-} from '../setting.ts';
-import type { ReadFile } from '../settings-file.ts';
+} from '../settings/setting.ts';
+import type { ReadFile } from '../settings/settings-file.ts';
 import { checkTls, readTlsFiles, type TlsFiles } from './certificate.ts';
 
 export const TLS_SETTINGS = {

@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { until } from '../../broker/testing/until.ts';
-import { environment } from '../../gateway/config.ts';
+import { environment } from '../../gateway/settings/config.ts';
 import { ControlPlane } from './control-plane.ts';
 import { Life } from './life.ts';
 import { Tools } from './tools.ts';

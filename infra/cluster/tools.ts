@@ -1,6 +1,6 @@
 /** kubectl as somebody uses it who has the cluster's configuration. */
 import { execFile } from 'node:child_process';
-import { environment } from '../../gateway/config.ts';
+import { environment } from '../../gateway/settings/config.ts';
 import { FOLDER } from '../../k8s/renders.ts';
 
 export class Tools {

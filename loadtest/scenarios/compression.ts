@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { constants, inflateRawSync } from 'node:zlib';
-import { type Compression, compressedFrom } from '../../gateway/compression.ts';
+import { type Compression, compressedFrom } from '../../gateway/websocket/compression.ts';
 import { FrameCounter, type Message } from '../counting.ts';
 import type { Subject } from '../lab.ts';
 import { record } from '../payload.ts';

@@ -1,0 +1,199 @@
+/** The gateway's figures, for Prometheus and as plain JSON. Reads the tally and the hub when asked; nothing here runs per message. */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Broker } from '../../broker/broker.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { Members } from '../presence/members.ts';
+import type { Canary } from './canary.ts';
+import type { Durations } from './durations.ts';
+import type { Health } from './health.ts';
+import type { Tally } from './tally.ts';
+
+export interface MetricsParts {
+  readonly tally: Tally;
+  readonly durations: Durations;
+  readonly hub: Hub;
+  readonly broker: Broker;
+  readonly members: Members;
+  readonly canary: Canary;
+  readonly health: Health;
+  readonly gatewayId: string;
+  readonly maxConnections: number;
+  readonly version: string;
+  readonly now: () => number;
+}
+
+export class Metrics {
+  readonly #parts: MetricsParts;
+  readonly #registry = new Registry();
+  readonly #startedMs: number;
+
+  constructor(parts: MetricsParts) {
+    this.#parts = parts;
+    this.#startedMs = parts.now();
+    this.#registry.setDefaultLabels({ gateway: parts.gatewayId });
+    collectDefaultMetrics({ register: this.#registry });
+    this.#register();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  stats(): Record<string, unknown> {
+    const { tally, hub, broker, gatewayId, now } = this.#parts;
+    const { opened, open } = tally;
+    const counts = hub.counts();
+    return {
+      gateway: gatewayId,
+      total_connections: opened.websocket + opened.sse,
+      active_connections: open.websocket + open.sse,
+      active_websockets: open.websocket,
+      active_streams: open.sse,
+      lagging_connections: tally.lagging,
+      messages_sent: tally.delivered,
+      messages_received: tally.received,
+      events_published: tally.published,
+      duplicate_publishes: tally.duplicates,
+      gaps: tally.gaps,
+      errors: tally.errors,
+      limit_refusals: { ...tally.refusals },
+      channels: counts.channels,
+      subscriptions: counts.subscriptions,
+      broker: broker.status(),
+      uptime_seconds: Math.round((now() - this.#startedMs) / 1000),
+      timestamp: new Date(now()).toISOString(),
+    };
+  }
+
+  #register(): void {
+    const { tally, durations, hub, broker, members, canary, health, maxConnections, version } = this.#parts;
+    const total = (name: string, help: string, read: () => number): void => {
+      const counter: Counter = new Counter({
+        name: `passerelle_${name}_total`,
+        help,
+        registers: [this.#registry],
+        collect: () => {
+          counter.reset();
+          counter.inc(read());
+        },
+      });
+    };
+    const level = (name: string, help: string, read: () => number): void => {
+      const gauge: Gauge = new Gauge({
+        name: `passerelle_${name}`,
+        help,
+        registers: [this.#registry],
+        collect: () => {
+          gauge.set(read());
+        },
+      });
+    };
+    const byTransport = new Gauge({
+      name: 'passerelle_connections',
+      help: 'Connections open now.',
+      labelNames: ['transport'],
+      registers: [this.#registry],
+      collect: () => {
+        for (const [transport, count] of Object.entries(tally.open)) byTransport.set({ transport }, count);
+      },
+    });
+    const opened = new Counter({
+      name: 'passerelle_connections_opened_total',
+      help: 'Connections ever opened.',
+      labelNames: ['transport'],
+      registers: [this.#registry],
+      collect: () => {
+        opened.reset();
+        for (const [transport, count] of Object.entries(tally.opened)) opened.inc({ transport }, count);
+      },
+    });
+    const closed = new Counter({
+      name: 'passerelle_connections_closed_total',
+      help: 'Connections that ended, by close code or cause.',
+      labelNames: ['transport', 'cause'],
+      registers: [this.#registry],
+      collect: () => {
+        closed.reset();
+        for (const [key, count] of tally.closes) {
+          const [transport, cause] = key.split(' ') as [string, string];
+          closed.inc({ transport, cause }, count);
+        }
+      },
+    });
+    const refused = new Counter({
+      name: 'passerelle_limit_refusals_total',
+      help: 'Connections and publishes that met a limit, by limit.',
+      labelNames: ['limit'],
+      registers: [this.#registry],
+      collect: () => {
+        refused.reset();
+        for (const [limit, count] of Object.entries(tally.refusals)) refused.inc({ limit }, count);
+      },
+    });
+    total(
+      'connections_turned_away',
+      'Connections turned away: full, draining, foreign origin, or no Redis.',
+      () => tally.turnedAway,
+    );
+    total('events_delivered', 'Events written to connections.', () => tally.delivered);
+    total('delivered_bytes', 'Bytes of events written to connections.', () => tally.deliveredBytes);
+    total('gaps', 'Gap notices written to connections.', () => tally.gaps);
+    total('messages_received', 'Frames and HTTP requests from clients.', () => tally.received);
+    total('events_published', 'Publishes that were stored.', () => tally.published);
+    total('duplicate_publishes', 'Publishes whose key had been seen before.', () => tally.duplicates);
+    total('errors', 'Requests answered with an error.', () => tally.errors);
+    total(
+      'unavailable',
+      'Requests whose outcome is unknown, as Redis could not be reached in time.',
+      () => tally.unavailable,
+    );
+    total('lags', 'Times that a connection began to lag.', () => tally.lags);
+    total('lag_closes', 'Connections closed because they lagged for too long.', () => tally.lagCloses);
+    total(
+      'repairs',
+      'Times that a channel read its history because something was missing.',
+      () => hub.counts().repairs,
+    );
+    level('connections_lagging', 'Connections whose socket is full.', () => tally.lagging);
+    level('channels', 'Channels that this gateway is subscribed to.', () => hub.counts().channels);
+    level('subscriptions', 'Channels of connections, all together.', () => hub.counts().subscriptions);
+    level('ring_bytes', 'Memory of the events kept ready.', () => hub.counts().ringBytes);
+    level('history_reads', 'Reads of history under way.', () => hub.counts().historyReads);
+    level(
+      'history_reads_waiting',
+      'Reads of history that wait for their turn.',
+      () => hub.counts().historyReadsWaiting,
+    );
+    level('members_leaving', 'Members whose connection ended and who may still come back.', () => members.leaving);
+    level('ready', 'What /readyz says: whether this gateway should be sent clients.', () =>
+      Number(health.readiness().ready),
+    );
+    const silence = new Gauge({
+      name: 'passerelle_canary_silence_seconds',
+      help: 'How long ago a canary last came back, by shard; below 2 where all is well.',
+      labelNames: ['shard'],
+      registers: [this.#registry],
+      collect: () => {
+        silence.reset();
+        for (const { shard, silentMs } of canary.silences()) silence.set({ shard }, silentMs / 1_000);
+      },
+    });
+    level('broker_ready', 'Whether Redis, or the embedded engine, can be used.', () => Number(broker.status().ready));
+    level('broker_calls', 'Calls that Redis has not answered yet.', () => broker.load().inFlight);
+    level('broker_calls_waiting', 'Calls that wait for Redis to come back.', () => broker.load().waiting);
+    total('broker_interruptions', 'Times that Redis could not be used any more.', () => tally.interruptions);
+    level('connections_max', 'Connections that this gateway takes at most.', () => maxConnections);
+    for (const histogram of [durations.publish, durations.delivery, durations.canary])
+      this.#registry.registerMetric(histogram);
+    new Gauge({
+      name: 'passerelle_build_info',
+      help: 'Which version runs, on which Node.js; always 1.',
+      labelNames: ['version', 'node'],
+      registers: [this.#registry],
+    }).set({ version, node: process.version }, 1);
+  }
+}

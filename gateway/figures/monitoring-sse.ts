@@ -1,0 +1,38 @@
+/** The uWebSockets.js binding of `/monitoring`. */
+import type { TemplatedApp } from 'uWebSockets.js';
+import { ANONYMOUS } from '../auth/rights.ts';
+import {
+  bindPreflight,
+  CANNOT_SERVE,
+  readAsked,
+  refuseOrigin,
+  SseResponse,
+  type SseResponseOptions,
+  turnAway,
+} from '../sse/sse-response.ts';
+import { type Monitor, MonitorStream } from './monitoring.ts';
+
+export interface MonitoringOptions extends SseResponseOptions {
+  readonly monitor: Monitor;
+}
+
+export function bindMonitoring(app: TemplatedApp, options: MonitoringOptions): void {
+  const { monitor, connections, admission, tally } = options;
+  app.get('/monitoring', (res, req) => {
+    const response = new SseResponse(res, new MonitorStream(monitor), options);
+    res.onAborted(() => response.closed('aborted'));
+    tally.received++;
+    const asked = readAsked(res, req, options);
+    if (!asked.allowed) {
+      refuseOrigin(res, asked, options);
+    } else if (!connections.taking) {
+      turnAway(res, asked, CANNOT_SERVE, options);
+    } else {
+      const verdict = admission.admit(asked.address, undefined);
+      if (verdict.admitted) response.start(asked, ANONYMOUS, verdict.place);
+      else turnAway(res, asked, verdict, options);
+    }
+  });
+
+  bindPreflight(app, '/monitoring', options);
+}

@@ -1,0 +1,235 @@
+/** The uWebSockets.js binding of everything that is neither a WebSocket nor a stream: requests in, answers out, bodies bounded. */
+import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
+import type { Authenticated } from '../auth/authenticator.ts';
+import type { CredentialSources } from '../auth/credentials.ts';
+import { ANONYMOUS } from '../auth/rights.ts';
+import type { ReadAddress } from '../connections/client-address.ts';
+import type { Underway } from '../drain/underway.ts';
+import type { Tally } from '../figures/tally.ts';
+import type { Logger } from '../log.ts';
+import { statusLine } from '../protocol.ts';
+import { type ApiAnswer, type Handler, type Method, type Routes, refusal } from './api.ts';
+import { type Headers, PAGE_HEADERS } from './headers.ts';
+import { corsHeaders, type OriginCheck, preflightHeaders } from './origin.ts';
+import type { Page } from './pages.ts';
+
+export interface HttpOptions {
+  readonly routes: Routes;
+  readonly authenticate: (sources: CredentialSources) => Promise<Authenticated>;
+  readonly readAddress: ReadAddress;
+  /** Files of the demo pages, by path. */
+  readonly pages: ReadonlyMap<string, Page>;
+  readonly originAllowed: OriginCheck;
+  readonly tally: Tally;
+  readonly log: Logger;
+  readonly maxBodyBytes: number;
+  /** What every answer has. */
+  readonly headers: Headers;
+  /** Counts the requests that are being answered. */
+  readonly underway: Underway;
+  /** Whether the gateway leaves, so that every answer is the last of its connection. */
+  readonly leaving: () => boolean;
+}
+
+/** One request under way, and what is needed of it once uWS has taken the request object back. */
+interface Exchange {
+  readonly res: HttpResponse;
+  readonly query: URLSearchParams;
+  /** Whether who asks must be known: below `/api/`. */
+  readonly guarded: boolean;
+  readonly authorization: string;
+  readonly accept: string;
+  readonly traceparent: string;
+  /** Empty where that does not matter, as where nobody is asked who they are. */
+  readonly address: string;
+  /** Whether the answer is to have no body: what a client reads as the next answer begins right after the headers. */
+  readonly head: boolean;
+  /** What lets a page of another origin see the answer, if it may. */
+  readonly cors: Headers;
+  aborted: boolean;
+}
+
+const GUARDED = '/api/';
+/** Paths that other bindings own, for what they do not answer themselves. */
+const WEB_SOCKETS: ReadonlySet<string> = new Set(['/ws', '/chat', '/notifications']);
+const STREAMS: ReadonlySet<string> = new Set(['/events', '/monitoring']);
+
+export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
+  for (const [path, page] of options.pages) app.get(path, (res, req) => sendPage(res, req, page, everywhere(options)));
+
+  app.any('/*', (res, req) => {
+    options.tally.received++;
+    const method = req.getMethod().toUpperCase();
+    const path = req.getUrl();
+    const given = req.getHeader('origin') || undefined;
+    const allowed = options.originAllowed(given, req.getHeader('host') || undefined);
+    const guarded = path.startsWith(GUARDED);
+    const exchange: Exchange = {
+      res,
+      query: new URLSearchParams(req.getQuery() ?? ''),
+      guarded,
+      authorization: req.getHeader('authorization'),
+      accept: req.getHeader('accept'),
+      traceparent: req.getHeader('traceparent'),
+      address: guarded ? options.readAddress(res, req) : '',
+      head: method === 'HEAD',
+      cors: corsHeaders(given, allowed),
+      aborted: false,
+    };
+    res.onAborted(() => {
+      exchange.aborted = true;
+    });
+
+    const methods = Object.hasOwn(options.routes, path) ? options.routes[path] : undefined;
+    const allow =
+      methods === undefined ? allowElsewhere(path, options.pages) : [...Object.keys(methods), 'OPTIONS'].join(', ');
+    const handler = methods?.[method as Method];
+    if (handler !== undefined && !allowed && method === 'POST') {
+      const error =
+        'Pages of this origin may not publish; the gateway allows its own origin and those in ALLOWED_ORIGINS';
+      send(exchange, refusal({ code: 'forbidden', error }), options);
+    } else if (handler !== undefined) {
+      readBody(res, hasBody(req), options.maxBodyBytes, (body) => {
+        if (body === undefined) {
+          const error = `The body is more than MAX_BODY_BYTES, which is ${options.maxBodyBytes}`;
+          send(exchange, refusal({ code: 'too_large', error }), options, options.leaving() ? [] : [LAST_ANSWER]);
+          return;
+        }
+        const ask = () => handle(exchange, handler, body, options);
+        void options.underway.run(() => answer(exchange, ask, options));
+      });
+    } else if (method === 'OPTIONS' && allow !== undefined) {
+      res.cork(() => {
+        res.writeStatus('204 No Content');
+        writeHeaders(res, [['Allow', allow], ...everywhere(options)]);
+        if (allowed) writeHeaders(res, [...exchange.cors, ...preflightHeaders(allow)]);
+        res.endWithoutBody();
+      });
+    } else if (WEB_SOCKETS.has(path) && method === 'GET') {
+      const error = 'Only a WebSocket can be opened here, and this request did not ask for one';
+      send(exchange, refusal({ code: 'bad_request', error }), options);
+    } else if (allow !== undefined) {
+      const error = `${method} is not allowed here; ${path} answers ${allow}`;
+      send(exchange, refusal({ code: 'method_not_allowed', error }), options, [['Allow', allow]]);
+    } else {
+      send(exchange, refusal({ code: 'not_found', error: 'There is nothing under this path' }), options);
+    }
+  });
+}
+
+function allowElsewhere(path: string, pages: ReadonlyMap<string, Page>): string | undefined {
+  if (pages.has(path) || WEB_SOCKETS.has(path)) return 'GET';
+  return STREAMS.has(path) ? 'GET, OPTIONS' : undefined;
+}
+
+/** What is asked below `/api/` is answered by who asks. */
+async function handle(
+  { query, accept, traceparent, address, authorization, guarded }: Exchange,
+  handler: Handler,
+  body: Buffer,
+  { authenticate }: HttpOptions,
+): Promise<ApiAnswer> {
+  const request = { query, accept, traceparent, address, body };
+  if (!guarded) return handler({ ...request, caller: ANONYMOUS });
+  const authenticated = await authenticate({ authorization, query, protocols: '' });
+  return authenticated.ok ? handler({ ...request, caller: authenticated.caller }) : refusal(authenticated.refusal);
+}
+
+async function answer(exchange: Exchange, ask: () => Promise<ApiAnswer>, options: HttpOptions): Promise<void> {
+  try {
+    send(exchange, await ask(), options);
+  } catch (err) {
+    options.log.error({ err }, 'a request failed through a fault of the gateway');
+    send(exchange, refusal({ code: 'internal', error: 'The gateway failed to answer; this is its fault' }), options);
+  }
+}
+
+function send(
+  exchange: Exchange,
+  { status, type, headers: own = [], body }: ApiAnswer,
+  options: HttpOptions,
+  headers: Headers = [],
+): void {
+  if (status >= 400) options.tally.errors++;
+  if (exchange.aborted) return;
+  const { res, cors, head } = exchange;
+  res.cork(() => {
+    res.writeStatus(statusLine(status));
+    res.writeHeader('Content-Type', type);
+    res.writeHeader('Cache-Control', 'no-store');
+    if (status === 401) res.writeHeader('WWW-Authenticate', 'Bearer');
+    writeHeaders(res, everywhere(options));
+    writeHeaders(res, cors);
+    writeHeaders(res, own);
+    writeHeaders(res, headers);
+    if (head)
+      res.endWithoutBody(); // without the length: told one, this uWS waits for the body and answers nothing more
+    else res.end(body);
+  });
+}
+
+/** A client that reads this opens another connection for its next request, which may then lead to another gateway. */
+const LAST_ANSWER = ['Connection', 'close'] as const;
+
+function everywhere({ headers, leaving }: HttpOptions): Headers {
+  return leaving() ? [...headers, LAST_ANSWER] : headers;
+}
+
+function writeHeaders(res: HttpResponse, headers: Headers): void {
+  for (const [name, value] of headers) res.writeHeader(name, value);
+}
+
+/** uWS tells nothing of a body that has no bytes where the headers came in pieces: it would be waited for in vain. */
+function hasBody(req: HttpRequest): boolean {
+  return req.getHeader('transfer-encoding') !== '' || !/^0*$/.test(req.getHeader('content-length'));
+}
+
+/** Collects the body; hands over undefined, once, as soon as it turns out too large. Never calls back where the client gives up. */
+function readBody(
+  res: HttpResponse,
+  hasBody: boolean,
+  maxBytes: number,
+  done: (body: Buffer | undefined) => void,
+): void {
+  if (!hasBody) {
+    done(Buffer.alloc(0));
+    return;
+  }
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  res.onData((chunk, isLast) => {
+    if (bytes > maxBytes) return;
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) {
+      parts.length = 0;
+      done(undefined);
+      return;
+    }
+    parts.push(Buffer.from(chunk.slice(0))); // uWS takes its chunk back when this returns
+    if (isLast) done(Buffer.concat(parts, bytes));
+  });
+}
+
+function sendPage(res: HttpResponse, req: HttpRequest, page: Page, headers: Headers): void {
+  const fresh = req.getHeader('if-none-match') === page.etag;
+  res.cork(() => {
+    res.writeStatus(statusLine(fresh ? 304 : 200));
+    writeHeaders(res, [
+      ['Content-Type', page.type],
+      ['ETag', page.etag],
+      ['Cache-Control', 'no-cache'],
+      ...headers,
+      ...PAGE_HEADERS,
+      ...(page.anywhere ? ANYWHERE : [HERE]),
+    ]);
+    if (fresh) res.endWithoutBody();
+    else res.end(page.body);
+  });
+}
+
+/** What pages of every origin may load: it is the same for all, and says nothing of anybody. */
+const ANYWHERE = [
+  ['Access-Control-Allow-Origin', '*'],
+  ['Cross-Origin-Resource-Policy', 'cross-origin'],
+] as const;
+const HERE = ['Cross-Origin-Resource-Policy', 'same-origin'] as const;

@@ -1,0 +1,302 @@
+/**
+ * One channel that somebody on this gateway listens to: joins it in the broker, and keeps its ring true by live events and, after a
+ * hole or a fork, by the history. Says where a subscription begins, and who follows it; when those are woken is the hub's.
+ */
+import {
+  type Broker,
+  BrokerUnavailable,
+  type Event,
+  ORIGIN,
+  type Page,
+  type Position,
+  type Retention,
+} from '../../broker/broker.ts';
+import { millisecondsOf } from './event-time.ts';
+import { type History, ignoreUnavailable, type Replayable } from './history.ts';
+import { Ring } from './ring.ts';
+import { Subscription } from './subscription.ts';
+
+/** One connection, or several that are served alike, as the hub sees it. */
+export interface Sink {
+  /** Subscriptions that may have something to take, in the order in which they had news: filled by `markDue`, emptied by the sink. */
+  due: readonly Subscription[];
+  /** Take from those that are due, and write. Called once per tick, besides when history has come or a ring would overflow. */
+  pump(): void;
+}
+
+/** What is due while nothing is: one for all, as most of very many sinks are at rest. */
+export const NOTHING_DUE: readonly Subscription[] = [];
+
+/** Has a sink take from a subscription when it is next pumped. True where nothing else was due. */
+export function markDue(sink: Sink, subscription: Subscription): boolean {
+  if (sink.due.length === 0) {
+    sink.due = [subscription];
+    return true;
+  }
+  if (!sink.due.includes(subscription)) (sink.due as Subscription[]).push(subscription); // an array of its own, made above
+  return false;
+}
+
+/** Where a subscription begins: only new events, after a position, or with the last few. */
+export type Start = { readonly after: Position } | { readonly tail: number } | undefined;
+
+export interface Opened {
+  readonly subscription: Subscription;
+  /** Where it begins; later than `after` where events after that are gone. */
+  readonly position: Position;
+  /** False where events after the position asked for are gone: a gap is what it takes first. */
+  readonly recovered: boolean;
+}
+
+/** What all channels of a gateway share. */
+export interface ChannelParts {
+  readonly broker: Broker;
+  readonly history: History;
+  /** Events that a ring keeps. */
+  readonly ringEvents: number;
+  readonly now: () => number;
+  /** The ring has news. `urgent`: subscribers are to take it before anything else is appended, or it may be pushed out. */
+  readonly changed: (channel: Channel, urgent: boolean) => void;
+  readonly repairing: () => void;
+}
+
+export class Channel {
+  readonly name: string;
+  readonly ephemeral: boolean;
+  readonly ring: Ring;
+  /** Connections that listen. The channel is held while there are any, and a little longer. */
+  audience = 0;
+  /** No audience at the last sweep. */
+  idle = false;
+  /** Who is to be woken by news. */
+  readonly followers = new Map<Subscription, Sink>();
+  /** Resolves once it can be subscribed to; rejects with `BrokerUnavailable`. */
+  readonly joined: Promise<void>;
+  readonly #retentionMs: number;
+  readonly #parts: ChannelParts;
+  /** Live events that wait for a read that is under way; undefined while none is. */
+  #held: Event[] | undefined = [];
+  #repair: Promise<void> | undefined;
+  /** The one read that makes the ring reach as far back as it may, for the first who asks for history. */
+  #filled: Promise<void> | undefined;
+  /** The ring's start when it held all that is kept, as long as it does. */
+  #wholeFrom: Position | undefined;
+  /** The oldest event that came since the last `written`; `''` where there is none with an id. */
+  #unwritten: Position = '';
+
+  /** Joins once `left`, an earlier leaving of the same channel, is done. */
+  constructor(name: string, { size, retentionMs }: Retention, parts: ChannelParts, left: Promise<void> | undefined) {
+    this.name = name;
+    this.ephemeral = size === 0;
+    this.#retentionMs = retentionMs;
+    this.#parts = parts;
+    const capacity = this.ephemeral ? parts.ringEvents : Math.min(size, parts.ringEvents);
+    this.ring = new Ring(name, capacity, this.ephemeral ? '' : ORIGIN);
+    this.joined = this.#join(left);
+  }
+
+  /** Whether no read is under way that brings the ring up to date anyway. */
+  get settled(): boolean {
+    return this.#held === undefined;
+  }
+
+  /** Takes a live event, in the order in which they arrive. */
+  event(event: Event): void {
+    if (this.#held === undefined) this.#accept(event);
+    // All that is held is in the history too: beyond the bound the read that is under way is simply followed by another.
+    else if (this.#held.length <= this.#parts.ringEvents) this.#held.push(event);
+  }
+
+  /** Call once those who follow have taken what there is. The oldest event of it; undefined where there is none, or it has no id. */
+  written(): Position | undefined {
+    const oldest = this.#unwritten;
+    this.#unwritten = '';
+    return oldest === '' ? undefined : oldest;
+  }
+
+  /** Decides where a subscription begins, reading the history where the ring does not reach. Not before `joined`. */
+  async begin(start: Start): Promise<Opened> {
+    const { ring } = this;
+    if (start === undefined || this.ephemeral) {
+      const subscription = new Subscription(ring, ring.head);
+      return { subscription, position: subscription.position, recovered: start === undefined };
+    }
+    return 'tail' in start ? this.#beginWithTail(start.tail) : this.#beginAfter(start.after);
+  }
+
+  /** Reads what a subscription is owed. Where it still is owed afterwards, nothing could be read yet: try again later. */
+  async supply(subscription: Subscription): Promise<void> {
+    const { position } = subscription;
+    await this.#fill();
+    if (!subscription.owed) return;
+    const replay = await this.#upToRing(() => this.#parts.history.replayAfter(this.name, position));
+    if (subscription.owed && subscription.position === position) subscription.supply(replay);
+  }
+
+  /** Brings the ring up to date with the history, and puts right where the chain is broken. One at a time; all who ask await the same. */
+  repair(): Promise<void> {
+    this.#repair ??= this.#runRepair();
+    return this.#repair;
+  }
+
+  async #join(left: Promise<void> | undefined): Promise<void> {
+    const { broker, history } = this.#parts;
+    await left;
+    await broker.subscribe(this.name);
+    if (!this.ephemeral) {
+      // Only after the subscription holds: what is published from here on is either in this read or arrives, or both.
+      const { head } = await history.tail(this.name, 0);
+      this.ring.reset(head);
+    }
+    this.#release();
+  }
+
+  #accept(event: Event): void {
+    switch (this.ring.accept(event)) {
+      case 'next':
+        if (this.#unwritten === '') this.#unwritten = event.id;
+        // A burst that fills the ring must not push out what its own subscribers have not seen.
+        this.#parts.changed(this, this.ring.length >= 2 * this.#parts.ringEvents);
+        return;
+      case 'known':
+        return;
+      case 'hole':
+        // The event itself was stored before it was sent, so the read brings it, too.
+        this.repair().catch(ignoreUnavailable); // the periodic check comes again
+        return;
+    }
+  }
+
+  /** Lets the held events through. What makes a hole among them arrived after the read, and is worth another one. */
+  #release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const event of held) this.event(event);
+    if (held.length > this.#parts.ringEvents) this.repair().catch(ignoreUnavailable); // more came than was held
+  }
+
+  async #runRepair(): Promise<void> {
+    this.#held = [];
+    this.#parts.repairing();
+    try {
+      for (let more = true; more; ) more = await this.#catchUp();
+    } catch (error) {
+      this.#held = undefined; // lost again is what was held: it is in the history
+      this.#repair = undefined;
+      throw error;
+    }
+    this.#repair = undefined;
+    this.#release();
+  }
+
+  /** One read of a repair; says whether there is more to read. */
+  async #catchUp(): Promise<boolean> {
+    const { history, ringEvents } = this.#parts;
+    const page = await history.after(this.name, this.ring.head);
+    if (page.known) {
+      this.#extend(page.events);
+      return page.more;
+    }
+    // The head is no longer part of the history: trimmed past, or lost in a fork.
+    this.#rejoin(await history.tail(this.name, ringEvents));
+    // What is held may be of the part that was lost; what is not is in the history, for one more read to bring.
+    this.#held = [];
+    return true;
+  }
+
+  /** Goes on from the last event that the ring and the history share; where there is none, with what the history has. */
+  #rejoin(tail: Page): void {
+    const { ring } = this;
+    const shared = tail.events.findLastIndex((event) => ring.seqAfter(event.id) !== undefined);
+    const ancestor = tail.events[shared]?.id ?? tail.start;
+    if (ring.seqAfter(ancestor) !== undefined) {
+      ring.rewind(ancestor);
+    } else {
+      ring.reset(tail.start);
+      this.#filled = undefined;
+      this.#wholeFrom = undefined;
+    }
+    // Subscribers whose position is not in the ring any more find out what they miss by reading the history from there.
+    this.#extend(tail.events.slice(shared + 1));
+  }
+
+  #extend(events: readonly Event[]): void {
+    for (const event of events) this.ring.append(event);
+    if (this.#unwritten === '') this.#unwritten = events[0]?.id ?? '';
+    this.#parts.changed(this, true);
+  }
+
+  async #beginAfter(after: Position): Promise<Opened> {
+    const { ring } = this;
+    if (ring.seqAfter(after) === undefined) await this.#fill();
+    if (this.#fresh(ring.seqAfter(after))) {
+      return { subscription: new Subscription(ring, after), position: after, recovered: true };
+    }
+    const replay = await this.#upToRing(() => this.#parts.history.replayAfter(this.name, after));
+    const subscription = new Subscription(ring, after);
+    subscription.supply(replay);
+    return { subscription, position: replay.known ? after : replay.start, recovered: replay.known };
+  }
+
+  async #beginWithTail(tail: number): Promise<Opened> {
+    const { ring } = this;
+    if (tail > ring.length) await this.#fill();
+    const limit = this.#wholeFrom === ring.start ? Math.min(tail, ring.length) : tail;
+    if (limit <= ring.length && this.#fresh(ring.nextSeq - limit)) {
+      const position = ring.positionBefore(ring.nextSeq - limit);
+      return { subscription: new Subscription(ring, position), position, recovered: true };
+    }
+    const replay = await this.#upToRing(() => this.#parts.history.replayTail(this.name, tail));
+    const subscription = new Subscription(ring, replay.start);
+    subscription.supply(replay);
+    return { subscription, position: replay.start, recovered: true };
+  }
+
+  /** Whether the ring can serve from this number on: its event is there, and not older than the history would keep it. */
+  #fresh(seq: number | undefined): boolean {
+    if (seq === undefined) return false;
+    if (seq === this.ring.nextSeq) return true;
+    const { id } = this.ring.at(seq);
+    return millisecondsOf(id) >= this.#parts.now() - this.#retentionMs;
+  }
+
+  /** Makes the ring reach back as far as it may, by one read however many ask. */
+  async #fill(): Promise<void> {
+    const { history, ringEvents } = this.#parts;
+    this.#filled ??= history
+      .tail(this.name, ringEvents)
+      .then(({ events, start, more }) => {
+        this.ring.prepend(events);
+        if (!more && this.ring.start === start) this.#wholeFrom = start;
+      })
+      .catch((error: unknown) => {
+        this.#filled = undefined;
+        throw error;
+      });
+    await this.#filled;
+  }
+
+  /**
+   * Reads the history for a subscriber, up to the ring's head: no subscriber may get ahead of the ring, which would then give it
+   * the same events again. A ring that turns out to be behind the history is brought up to date first.
+   */
+  async #upToRing(read: () => Promise<Replayable>): Promise<Replayable> {
+    const { ring } = this;
+    for (let attempt = 0; attempt < MAX_READS; attempt++) {
+      const replay = await read();
+      const last = replay.events.at(-1)?.id ?? replay.start;
+      const ahead = (): boolean => last === replay.head && ring.seqAfter(last) === undefined;
+      // An unknown position may be the first sign of a fork: the ring must not bring back what the history has lost.
+      const doubtful = !replay.known && ring.head !== replay.head;
+      if (ahead() || doubtful) await this.repair();
+      if (ahead()) continue; // the history was lost while it was being read: what was read of it is no longer true
+      if (replay.start === ring.head) return { ...replay, events: [], head: replay.events[0]?.id ?? replay.head };
+      const end = replay.events.findIndex(({ id }) => id === ring.head);
+      return end < 0 ? replay : { ...replay, events: replay.events.slice(0, end + 1) };
+    }
+    throw new BrokerUnavailable(`The history of ${this.name} does not come to rest`);
+  }
+}
+
+/** Reads of one stretch of history before it is given up for now. */
+const MAX_READS = 4;

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, it } from 'node:test';
+import { type Broker, BrokerUnavailable } from '../../broker/broker.ts';
+import { MemoryBroker, MemoryStore } from '../../broker/memory.ts';
+import { GRACE_MS, noticesOf, type Presence } from '../../broker/presence.ts';
+import { until } from '../../broker/testing/until.ts';
+import type { PresenceMode } from '../settings/namespaces.ts';
+import { Members, type Membership, type Person } from './members.ts';
+import { ResumeTokens } from './resume-token.ts';
+
+const ROOM = 'announce:room';
+const LIST = 'list:room';
+const OFF = 'off:room';
+const LEASE = 'gateway.1';
+
+const person = (connection: string, name: string | null = null, user: string | null = null): Person => ({
+  connection,
+  user,
+  name,
+  resume: '',
+});
+
+describe('the members of a gateway', () => {
+  const clock = { now: 1_000_000 };
+  let store: MemoryStore;
+  let broker: Broker;
+  let members: Members;
+  /** Notices of the room, in order. */
+  let told: string[];
+  /** Whether the broker answers. */
+  let away: boolean;
+  let lease: string | undefined;
+
+  beforeEach(async () => {
+    clock.now = 1_000_000;
+    store = new MemoryStore({ retentionOf: () => ({ size: 0, retentionMs: 0 }), now: () => clock.now });
+    broker = new MemoryBroker(store);
+    const heard: string[] = [];
+    told = heard;
+    broker.listen({
+      event: (_channel, { name, data }) => {
+        const notice = JSON.parse(Buffer.from(data).toString()) as { connection: string };
+        heard.push(`${name} ${notice.connection}`);
+      },
+      resubscribed: () => undefined,
+    });
+    await broker.subscribe(noticesOf(ROOM));
+    away = false;
+    lease = LEASE;
+    await broker.presence.renewLease(lease, 15_000);
+    members = new Members({
+      broker: Object.create(broker, { presence: { get: () => sometimesAway(broker.presence) } }) as Broker,
+      modeOf: (channel) => channel.slice(0, channel.indexOf(':')) as PresenceMode,
+      tokens: new ResumeTokens(),
+      lease: () => lease,
+      now: () => clock.now,
+    });
+  });
+
+  const sometimesAway = (presence: Presence): Presence =>
+    new Proxy(presence, {
+      get(target, name) {
+        if (away) return () => Promise.reject(new BrokerUnavailable('away'));
+        const found: unknown = Reflect.get(target, name);
+        return typeof found === 'function' ? found.bind(target) : found;
+      },
+    });
+  const listed = async (channel: string) =>
+    (await broker.presence.members(channel, 100)).members.map(({ connection }) => connection).sort();
+  const notices = async (...expected: string[]) => {
+    await until(`told ${expected}`, () => told.length >= expected.length);
+    assert.deepEqual(told, expected);
+  };
+
+  it('are entered and taken out as their connections come and go', async () => {
+    members.enter(LIST, person('one'));
+    members.enter(LIST, person('two'));
+    members.enter(OFF, person('one'));
+    assert.deepEqual(await listed(LIST), ['one', 'two']);
+    assert.deepEqual(await listed(OFF), []);
+    void members.broke(LIST, 'one');
+    members.exit(LIST, 'two');
+    await until('nobody is listed', async () => (await listed(LIST)).length === 0);
+  });
+
+  it('stay for the grace where leaving is announced, and leave at once on purpose', async () => {
+    members.enter(ROOM, person('one'));
+    members.enter(ROOM, person('two'));
+    void members.broke(ROOM, 'one');
+    members.exit(ROOM, 'two');
+    await notices('joined one', 'joined two', 'left two');
+    clock.now += GRACE_MS - 1;
+    members.leaveDue();
+    assert.deepEqual(await listed(ROOM), ['one']);
+    clock.now += 1;
+    members.leaveDue();
+    await notices('joined one', 'joined two', 'left two', 'left one');
+    assert.equal(members.leaving, 0);
+  });
+
+  it('who go while they are being entered are not left behind', async () => {
+    const { presence } = broker;
+    const join = presence.join.bind(presence);
+    presence.join = async (channel, member) => {
+      await new Promise(setImmediate);
+      return join(channel, member);
+    };
+    members.enter(LIST, person('one'));
+    void members.broke(LIST, 'one');
+    members.enter(ROOM, person('two'));
+    members.exit(ROOM, 'two');
+    await notices('joined two', 'left two');
+    assert.deepEqual([...(await listed(LIST)), ...(await listed(ROOM))], []);
+  });
+
+  it('are not entered before the gateway has a lease, and then without being asked again', async () => {
+    const waiting: Membership = {
+      channel: ROOM,
+      person: person('waits'),
+      claim: undefined,
+      nameLost: () => assert.fail(),
+    };
+    const begun = lease;
+    lease = undefined;
+    members.enter(ROOM, waiting.person);
+    await assert.rejects(members.claim(ROOM, person('claims', 'Ada'), 'ada'), BrokerUnavailable);
+    lease = begun;
+    await members.reenter([waiting], true);
+    assert.deepEqual(await listed(ROOM), ['waits']);
+  });
+
+  it('that could not be entered are entered later, and those that could not be taken out are taken out later', async () => {
+    const staying: Membership = {
+      channel: ROOM,
+      person: person('stays'),
+      claim: undefined,
+      nameLost: () => assert.fail(),
+    };
+    members.enter(ROOM, person('goes'));
+    await notices('joined goes');
+    away = true;
+    members.enter(ROOM, staying.person);
+    members.exit(ROOM, 'goes');
+    await until('the leave has failed', () => members.leaving === 1);
+    away = false;
+    await members.reenter([staying], false);
+    clock.now += GRACE_MS;
+    members.leaveDue();
+    await notices('joined goes', 'joined stays', 'left goes');
+    assert.deepEqual(await listed(ROOM), ['stays']);
+    await members.reenter(untouched, false);
+  });
+
+  it('are entered anew under another lease without a word, and none of them is removed with the old one', async () => {
+    const staying: Membership = {
+      channel: ROOM,
+      person: person('stays', 'Ada'),
+      claim: 'ada',
+      nameLost: () => assert.fail(),
+    };
+    assert.equal(await members.claim(ROOM, staying.person, 'ada'), true);
+    members.enter(ROOM, person('gone'));
+    void members.broke(ROOM, 'gone');
+    await notices('joined stays', 'joined gone');
+    clock.now += 15_000 + GRACE_MS + 1;
+    lease = 'gateway.2';
+    await broker.presence.renewLease(lease, 15_000);
+    await members.reenter([staying], true);
+    await broker.presence.removeDead();
+    members.leaveDue();
+    await notices('joined stays', 'joined gone', 'left gone');
+    assert.deepEqual(await listed(ROOM), ['stays']);
+  });
+
+  it('whose name was given away meanwhile are told', async () => {
+    let lost = 0;
+    const claim = 'ada';
+    const staying: Membership = { channel: ROOM, person: person('stays', 'Ada'), claim, nameLost: () => lost++ };
+    await members.claim(ROOM, staying.person, claim);
+    clock.now += 15_000 + GRACE_MS + 1;
+    lease = 'gateway.2';
+    await broker.presence.renewLease(lease, 15_000);
+    await broker.presence.removeDead();
+    assert.equal(await members.claim(ROOM, person('thief', 'Ada'), claim), true);
+    await members.reenter([staying], true);
+    assert.equal(lost, 1);
+  });
+
+  it('are listed as users: one with two connections stands once', async () => {
+    members.enter(LIST, person('one', 'Ada', 'ada'));
+    members.enter(LIST, person('two', 'Ada', 'ada'));
+    members.enter(LIST, person('three'));
+    const { users, count, complete } = await members.list(LIST, 10);
+    assert.deepEqual([count, complete], [2, true]);
+    const ada = users.find(({ user }) => user === 'ada');
+    assert.deepEqual([...(ada?.connections ?? [])].sort(), ['one', 'two']);
+    const short = await members.list(LIST, 1);
+    assert.deepEqual([short.users.length, short.count, short.complete], [1, 2, false]);
+  });
+
+  it('of a gateway that leaves stay for the grace, with their names free for who comes back', async () => {
+    await members.claim(ROOM, person('one', 'Ada'), 'ada');
+    members.enter(LIST, person('two', 'Bob'));
+    void members.broke(ROOM, 'one');
+    void members.broke(LIST, 'two');
+    await members.settled();
+    assert.deepEqual(await listed(LIST), []);
+    await broker.presence.endLease(LEASE);
+    await broker.presence.renewLease('other', 15_000);
+    const elsewhere = { ...person('two', 'Ada'), gateway: 'other', claim: 'ada', secret: 's', announce: true };
+    assert.equal(await broker.presence.join(ROOM, elsewhere), true);
+    clock.now += GRACE_MS + 1;
+    await broker.presence.removeDead();
+    await notices('joined one');
+  });
+});
+
+/** Memberships that nobody is to ask for. */
+const untouched: Iterable<Membership> = {
+  [Symbol.iterator]: () => assert.fail('nothing is to be entered anew'),
+};

@@ -1,0 +1,244 @@
+/**
+ * This gateway's part in presence: enters its connections as members of their channels, takes them out again, and makes good
+ * what failed while the broker was away. Knows no sockets.
+ */
+import { type Broker, BrokerUnavailable } from '../../broker/broker.ts';
+import { GRACE_MS, type Member } from '../../broker/presence.ts';
+import { ignoreUnavailable } from '../hub/history.ts';
+import type { PresenceMode } from '../settings/namespaces.ts';
+import type { ResumeTokens } from './resume-token.ts';
+
+/** Who a connection is, for presence. */
+export interface Person {
+  readonly connection: string;
+  readonly user: string | null;
+  readonly name: string | null;
+  /** What the client gave as the `resume` of its connection before this one; empty where it gave none. */
+  readonly resume: string;
+}
+
+/** A channel in which a connection is a member. */
+export interface Membership {
+  readonly channel: string;
+  readonly person: Person;
+  /** What the name is compared by where it must be unique in the channel. */
+  readonly claim: string | undefined;
+  /** Its name was taken by another while this gateway could not hold it. */
+  readonly nameLost: () => void;
+}
+
+export interface MembersParts {
+  readonly broker: Broker;
+  readonly modeOf: (channel: string) => PresenceMode;
+  readonly tokens: ResumeTokens;
+  /** The lease by which this gateway lives just now; undefined while it has none. */
+  readonly lease: () => string | undefined;
+  readonly now: () => number;
+}
+
+export interface User {
+  readonly connection: string;
+  readonly user: string | null;
+  readonly name: string | null;
+  readonly connections: readonly string[];
+}
+
+export interface UserList {
+  readonly users: readonly User[];
+  readonly count: number;
+  readonly complete: boolean;
+}
+
+/** Members that are read for one list. */
+const MAX_READ = 10_000;
+/** Members that are entered at once when all are entered anew. */
+const REENTER_BATCH = 256;
+
+interface Leaving {
+  readonly channel: string;
+  readonly connection: string;
+  readonly dueMs: number;
+}
+
+export class Members {
+  readonly #parts: MembersParts;
+  /** Connections that ended, oldest first: each leaves when its grace is over. */
+  #leaving: Leaving[] = [];
+  /** What the broker is being told of connections that broke. */
+  readonly #telling = new Set<Promise<void>>();
+  /** Members that are being entered: they are taken out only after that, or they would stay. */
+  readonly #entering = new Map<string, Promise<unknown>>();
+  /** Whether a member may not be entered, so that all must be entered anew. */
+  #stale = false;
+
+  constructor(parts: MembersParts) {
+    this.#parts = parts;
+  }
+
+  /** Connections whose grace is running, or that could not be taken out yet. */
+  get leaving(): number {
+    return this.#leaving.length;
+  }
+
+  /** Enters a member whose name need not be unique; where that fails it is made good later. */
+  enter(channel: string, person: Person): void {
+    if (this.#parts.modeOf(channel) === 'off') return;
+    this.#join(channel, person, undefined).catch(this.#missed);
+  }
+
+  /** Enters a member whose name must be unique in the channel; false where another has it. Rejects with `BrokerUnavailable`. */
+  claim(channel: string, person: Person, claim: string): Promise<boolean> {
+    return this.#join(channel, person, claim);
+  }
+
+  /** Gives a member another unique name; false where another has it. Rejects with `BrokerUnavailable`. */
+  rename(channel: string, connection: string, name: string, claim: string): Promise<boolean> {
+    return this.#parts.broker.presence.rename(channel, connection, name, claim);
+  }
+
+  /** A member leaves on purpose. */
+  exit(channel: string, connection: string): void {
+    if (this.#parts.modeOf(channel) !== 'off') void this.#tell(this.#leave(channel, connection));
+  }
+
+  /**
+   * A member's connection ended, or is about to. It may come back: where joining and leaving are announced it stays for a while. Resolves
+   * once the broker knows, or could not be told.
+   */
+  broke(channel: string, connection: string): Promise<void> {
+    const mode = this.#parts.modeOf(channel);
+    if (mode === 'off') return Promise.resolve();
+    if (mode === 'list') return this.#tell(this.#leave(channel, connection));
+    this.#leaving.push({ channel, connection, dueMs: this.#parts.now() + GRACE_MS });
+    return this.#tell(this.#part(channel, connection));
+  }
+
+  /** Takes out those whose grace is over. Called about every half second. */
+  leaveDue(): void {
+    const now = this.#parts.now();
+    const due = this.#leaving.findIndex(({ dueMs }) => dueMs > now);
+    for (const { channel, connection } of this.#leaving.splice(0, due < 0 ? this.#leaving.length : due)) {
+      void this.#tell(this.#leave(channel, connection));
+    }
+  }
+
+  /** The broker may have forgotten members that it had taken: all are entered anew at the next occasion. */
+  doubt(): void {
+    this.#stale = true;
+  }
+
+  /** Enters all members anew where that is needed: some are in doubt, or (`renewed`) the lease is another. */
+  async reenter(memberships: Iterable<Membership>, renewed: boolean): Promise<void> {
+    if (!renewed && !this.#stale) return;
+    this.#stale = false;
+    if (renewed) this.#leaving = []; // the old lease's members are the others' to remove
+    let batch: Promise<void>[] = [];
+    for (const membership of memberships) {
+      batch.push(this.#reenter(membership));
+      if (batch.length < REENTER_BATCH) continue;
+      await Promise.all(batch);
+      batch = [];
+    }
+    await Promise.all(batch);
+  }
+
+  /** Who is in a channel, each user once. Rejects with `BrokerUnavailable`. */
+  async list(channel: string, limit: number): Promise<UserList> {
+    const { members, more } = await this.#parts.broker.presence.members(channel, MAX_READ);
+    const users = new Map<string, Member[]>();
+    for (const member of members) {
+      const identity = member.user === null ? `connection ${member.connection}` : `user ${member.user}`;
+      const connections = users.get(identity);
+      if (connections === undefined) users.set(identity, [member]);
+      else connections.push(member);
+    }
+    return {
+      users: [...users.values()].slice(0, limit).map(userOf),
+      count: users.size,
+      complete: !more && users.size <= limit,
+    };
+  }
+
+  /**
+   * Resolves once the broker knows of every connection that broke. Those that may still come back are left to the other gateways, where
+   * this one ends its lease: they take them out in time.
+   */
+  async settled(): Promise<void> {
+    await Promise.all(this.#telling);
+  }
+
+  #tell(told: Promise<void>): Promise<void> {
+    const telling: Promise<void> = told.finally(() => this.#telling.delete(telling));
+    this.#telling.add(telling);
+    return telling;
+  }
+
+  #join(channel: string, person: Person, claim: string | undefined): Promise<boolean> {
+    const key = keyOf(channel, person.connection);
+    const entering: Promise<boolean> = this.#enter(channel, person, claim).finally(() => {
+      if (this.#entering.get(key) === entering) this.#entering.delete(key);
+    });
+    this.#entering.set(key, entering);
+    return entering;
+  }
+
+  async #enter(channel: string, { resume, ...person }: Person, claim: string | undefined): Promise<boolean> {
+    const { broker, modeOf, tokens, lease } = this.#parts;
+    const gateway = lease();
+    // Whom no lease vouches for nobody would remove.
+    if (gateway === undefined) throw new BrokerUnavailable('This gateway has no lease yet.');
+    return broker.presence.join(channel, {
+      ...person,
+      gateway,
+      claim,
+      secret: tokens.secretOf(person.connection),
+      previous: tokens.parse(resume),
+      announce: modeOf(channel) === 'announce',
+    });
+  }
+
+  async #part(channel: string, connection: string): Promise<void> {
+    await this.#entered(channel, connection);
+    await this.#parts.broker.presence.part(channel, connection).catch(ignoreUnavailable); // then its name is not free before it has left
+  }
+
+  async #leave(channel: string, connection: string): Promise<void> {
+    await this.#entered(channel, connection);
+    try {
+      await this.#parts.broker.presence.leave(channel, connection);
+    } catch (error) {
+      ignoreUnavailable(error);
+      this.#leaving.push({ channel, connection, dueMs: this.#parts.now() + GRACE_MS });
+    }
+  }
+
+  async #entered(channel: string, connection: string): Promise<void> {
+    const entering = this.#entering.get(keyOf(channel, connection));
+    if (entering !== undefined) await entering.catch(ignoreUnavailable); // told to who entered it
+  }
+
+  async #reenter({ channel, person, claim, nameLost }: Membership): Promise<void> {
+    if (this.#parts.modeOf(channel) === 'off') return;
+    try {
+      if (!(await this.#join(channel, person, claim))) nameLost();
+    } catch (error) {
+      this.#missed(error);
+    }
+  }
+
+  readonly #missed = (error: unknown): void => {
+    if (!(error instanceof BrokerUnavailable)) throw error;
+    this.#stale = true;
+  };
+}
+
+function userOf(members: readonly Member[]): User {
+  const [first] = members;
+  if (first === undefined) throw new Error('A user without a connection');
+  const { connection, user, name } = first;
+  return { connection, user, name, connections: members.map((member) => member.connection) };
+}
+
+function keyOf(channel: string, connection: string): string {
+  return `${connection} ${channel}`;
+}
