@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
-import { call } from './e2e/http-client.ts';
-import { GatewayProcess } from './e2e/processes.ts';
+import { call } from './e2e/harness/http-client.ts';
+import { GatewayProcess } from './e2e/harness/processes.ts';
 import { SETTINGS } from './settings/config.ts';
 import { settingsMarkdown } from './settings/usage.ts';
 

@@ -16,7 +16,7 @@ import { MemoryBroker, MemoryStore } from '../broker/memory.ts';
 import { RedisBroker } from '../broker/redis/engine.ts';
 import { parseRedisUrl } from '../broker/redis/url.ts';
 import { ChatSession } from './applications/chat.ts';
-import { Inbox } from './applications/inbox.ts';
+import { NotificationHistory } from './applications/notification-history.ts';
 import { NotificationsSession } from './applications/notifications.ts';
 import { ApiKeys } from './auth/api-keys.ts';
 import { Authenticator } from './auth/authenticator.ts';
@@ -27,9 +27,9 @@ import { Rights } from './auth/rights.ts';
 import { authRoutes } from './auth/routes.ts';
 import { Tickets } from './auth/tickets.ts';
 import { TokenVerifier } from './auth/tokens.ts';
-import { clientAddress } from './connections/addresses.ts';
 import { addressReader } from './connections/client-address.ts';
 import { Connections } from './connections/connections.ts';
+import { clientAddress } from './connections/forwarded.ts';
 import { Drain } from './drain/drain.ts';
 import { dieOf, stopper } from './drain/shutdown.ts';
 import { Underway } from './drain/underway.ts';
@@ -257,7 +257,7 @@ function start(config: Config, isWorker: boolean): void {
     now,
     random: Math.random,
   });
-  const inbox = new Inbox({
+  const history = new NotificationHistory({
     broker,
     headOf: (channel) => hub.headOf(channel),
     maxBytes: config.maxBodyBytes,
@@ -285,7 +285,7 @@ function start(config: Config, isWorker: boolean): void {
     authenticator,
     rights,
     publishLimits,
-    inbox,
+    history,
     presenceMode,
     resumeTokens,
     tally,

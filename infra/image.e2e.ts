@@ -11,9 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { until } from '../broker/testing/until.ts';
-import { WsClient } from '../gateway/e2e/clients.ts';
-import { call } from '../gateway/e2e/http-client.ts';
-import { Traffic } from '../gateway/e2e/traffic.ts';
+import { WsClient } from '../gateway/e2e/harness/clients.ts';
+import { call } from '../gateway/e2e/harness/http-client.ts';
+import { Traffic } from '../gateway/e2e/harness/traffic.ts';
 
 const { values: options } = parseArgs({
   options: {

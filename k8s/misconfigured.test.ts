@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { startStandalone } from '../broker/redis/testing/servers.ts';
 import { until } from '../broker/testing/until.ts';
-import { call } from '../gateway/e2e/http-client.ts';
-import { GatewayProcess } from '../gateway/e2e/processes.ts';
+import { call } from '../gateway/e2e/harness/http-client.ts';
+import { GatewayProcess } from '../gateway/e2e/harness/processes.ts';
 import { environmentOf } from './pod.ts';
 import { rendered } from './renders.ts';
 

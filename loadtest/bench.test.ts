@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { GatewayProcess } from '../gateway/e2e/processes.ts';
+import { GatewayProcess } from '../gateway/e2e/harness/processes.ts';
 import { BARE } from './dialects.ts';
 import { show, spread } from './figures.ts';
 import { eventBlock, eventFrame, MARKER, payload, record } from './payload.ts';

@@ -8,7 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { commandLine } from '../gateway/e2e/command-line.ts';
+import { commandLine } from '../gateway/e2e/harness/command-line.ts';
 import { Lab } from './lab.ts';
 import { describeMachine } from './machine.ts';
 import { picture } from './picture.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { publish } from '../gateway/e2e/http-client.ts';
-import { GatewayProcess } from '../gateway/e2e/processes.ts';
+import { publish } from '../gateway/e2e/harness/http-client.ts';
+import { GatewayProcess } from '../gateway/e2e/harness/processes.ts';
 import { type Counter, FrameCounter, MarkerCounter, type Message } from './counting.ts';
 import { PASSERELLE } from './dialects.ts';
 import { LoadSockets } from './sockets.ts';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { type RedisDeployment, startStandalone } from '../broker/redis/testing/servers.ts';
-import { type GatewayOptions, GatewayProcess } from '../gateway/e2e/processes.ts';
+import { type GatewayOptions, GatewayProcess } from '../gateway/e2e/harness/processes.ts';
 import { BARE, CENTRIFUGO, type Dialect, PASSERELLE, type Transport } from './dialects.ts';
 import { pin } from './machine.ts';
 import { CHANNEL, eventFrame, payload } from './payload.ts';

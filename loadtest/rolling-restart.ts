@@ -6,8 +6,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { anySeed, commandLine } from '../gateway/e2e/command-line.ts';
-import { type RollingReport, runRolling } from '../gateway/e2e/rolling.ts';
+import { anySeed, commandLine } from '../gateway/e2e/harness/command-line.ts';
+import { type RollingReport, runRolling } from '../gateway/e2e/harness/rolling.ts';
 import { describeMachine } from './machine.ts';
 import { picture } from './rolling/picture.ts';
 import { boundOf, ratesOf } from './rolling/rates.ts';

@@ -13,7 +13,7 @@ import type { Membership } from '../presence/members.ts';
 import { CLOSE, type CommandOf, decodeBy, frame, type Ref, type Refusal } from '../protocol.ts';
 import { type Handshake, type Outlet, type SessionParts, SocketSession } from '../websocket/socket-session.ts';
 import { InTurn } from './in-turn.ts';
-import { type Inbox, later, markIn, type Opening } from './inbox.ts';
+import { later, markIn, type NotificationHistory, type Opening } from './notification-history.ts';
 import {
   decodeNotificationsRequest,
   NOTIFICATION,
@@ -29,7 +29,7 @@ export interface NotificationsContext extends SessionParts {
   readonly authenticator: Authenticator;
   readonly rights: Rights;
   readonly operations: Operations;
-  readonly inbox: Inbox;
+  readonly history: NotificationHistory;
 }
 
 export class NotificationsSession extends SocketSession {
@@ -122,18 +122,18 @@ export class NotificationsSession extends SocketSession {
   }
 
   async #open({ channels, after }: NotificationsRequest): Promise<void> {
-    const { hub, inbox } = this.#context;
+    const { hub, history } = this.#context;
     const held: Subscription[] = [];
     let opening: Opening;
     let unread: number;
     try {
-      const marks = await inbox.readMark(this.#marks);
+      const marks = await history.readMark(this.#marks);
       this.#mark = marks.mark;
-      opening = after === undefined ? await inbox.latest(channels) : await inbox.after(channels, after);
+      opening = after === undefined ? await history.latest(channels) : await history.after(channels, after);
       held.push((await hub.subscribe(this.#marks, { after: marks.head })).subscription);
       for (const [index, channel] of channels.entries())
         held.push((await hub.subscribe(channel, { after: opening.positions[index] ?? ORIGIN })).subscription);
-      unread = await inbox.unread(channels, this.#mark, opening.positions);
+      unread = await history.unread(channels, this.#mark, opening.positions);
     } catch (error) {
       for (const { ring } of held) hub.leave(ring.channel);
       if (!(error instanceof BrokerUnavailable)) throw error;
@@ -188,10 +188,10 @@ export class NotificationsSession extends SocketSession {
   }
 
   async #tellMark(ref?: Ref): Promise<void> {
-    const { operations, inbox } = this.#context;
+    const { operations, history } = this.#context;
     const id = this.#mark;
     const channels = this.#request?.channels ?? [];
-    const outcome = await operations.ask(async () => ({ unread: await inbox.unread(channels, id, this.#positions) }));
+    const outcome = await operations.ask(async () => ({ unread: await history.unread(channels, id, this.#positions) }));
     if (outcome.ok) this.send(frame('read', { id, ...outcome.fields }, ref));
     else this.refuse(outcome.refusal, ref);
   }

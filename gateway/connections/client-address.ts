@@ -1,6 +1,6 @@
 /** Reads from a request of uWebSockets.js which address it came from, as the peer and the proxies that are trusted tell it. */
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
-import type { ClientAddress, ProxyHeader } from './addresses.ts';
+import type { ClientAddress, ProxyHeader } from './forwarded.ts';
 
 export type ReadAddress = (res: HttpResponse, req: HttpRequest) => string;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Random } from '../e2e/plan.ts';
+import { Random } from '../e2e/harness/plan.ts';
 import { mostDue, PACE_STEP_MS, Pace } from './pace.ts';
 
 /** Sources of random numbers, those that only give the least or the most among them. */

@@ -2,8 +2,8 @@
  * Asks a gateway for one thing with one credential, and says in a word or two what became of it. Knows what is asked on each transport,
  * and nothing of what should come of it.
  */
-import { WsClient } from './clients.ts';
-import { type Answer, call, post, RawStream } from './http-client.ts';
+import { WsClient } from './harness/clients.ts';
+import { type Answer, call, post, RawStream } from './harness/http-client.ts';
 
 /** What a request shows, and where. */
 export interface Shown {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { Action, Transport } from './access-matrix.ts';
-import type { Issuer } from './issuer.ts';
+import type { Issuer } from './harness/issuer.ts';
 
 export type GatewayName = 'guarded' | 'open' | 'anonymous' | 'keyless';
 export type Row = readonly [

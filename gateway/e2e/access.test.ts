@@ -10,9 +10,9 @@ import { after, before, describe, it } from 'node:test';
 import { until } from '../../broker/testing/until.ts';
 import { aligned, ask, CONTENT, connect, type Shown } from './access-matrix.ts';
 import { credential, type GatewayName, KEYS, sha256, TABLE } from './access-table.ts';
-import { call, post, RawStream } from './http-client.ts';
-import { type Claims, Issuer } from './issuer.ts';
-import { GatewayProcess } from './processes.ts';
+import { call, post, RawStream } from './harness/http-client.ts';
+import { type Claims, Issuer } from './harness/issuer.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 const begunAt = performance.now();
 let issuer: Issuer;

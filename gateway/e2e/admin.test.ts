@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { SignJWT } from 'jose';
 import { until } from '../../broker/testing/until.ts';
-import { SseClient, WsClient } from './clients.ts';
-import { type Answer, call, post } from './http-client.ts';
-import type { GatewayProcess } from './processes.ts';
-import { startTwoGateways, type TwoGateways } from './two-gateways.ts';
+import { SseClient, WsClient } from './harness/clients.ts';
+import { type Answer, call, post } from './harness/http-client.ts';
+import type { GatewayProcess } from './harness/processes.ts';
+import { startTwoGateways, type TwoGateways } from './harness/two-gateways.ts';
 
 const SECRET = 'a secret of more than thirty-two bytes';
 const KEY = 'k'.repeat(32);

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { WsClient } from './clients.ts';
-import { type ChannelsFile, channelNames, writeChannelsFile } from './fixtures.ts';
-import { type Answer, call, post, publish } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
-import { RawSocket } from './raw-socket.ts';
+import { WsClient } from './harness/clients.ts';
+import { type ChannelsFile, channelNames, writeChannelsFile } from './harness/fixtures.ts';
+import { type Answer, call, post, publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { RawSocket } from './harness/raw-socket.ts';
 
 const LISTED = 'https://listed.example';
 const MAX_BODY_BYTES = 100_000;

@@ -4,8 +4,8 @@ import { after, before, describe, it } from 'node:test';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { launchBrowser, PAGE_LIMIT_MS, type PageOptions, withFaultlessPage } from './browser.ts';
-import { RestartableGateway } from './restartable.ts';
+import { launchBrowser, PAGE_LIMIT_MS, type PageOptions, withFaultlessPage } from './harness/browser.ts';
+import { RestartableGateway } from './harness/restartable.ts';
 
 const HOSTILE = '<img src=x onerror="hacked=1">';
 const LOST: PageOptions = { expected: [/ERR_/, /WebSocket connection to .* failed/] };

@@ -10,10 +10,10 @@ import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { launchBrowser } from './browser.ts';
-import { publish } from './http-client.ts';
-import { NginxProcess } from './nginx.ts';
-import { RestartableGateway } from './restartable.ts';
+import { launchBrowser } from './harness/browser.ts';
+import { publish } from './harness/http-client.ts';
+import { NginxProcess } from './harness/nginx.ts';
+import { RestartableGateway } from './harness/restartable.ts';
 
 const SCREENSHOTS = join(tmpdir(), 'passerelle-applications');
 const HOSTILE = '<img src=x onerror="globalThis.hacked=1">';

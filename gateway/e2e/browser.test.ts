@@ -7,10 +7,10 @@ import { after, before, describe, it } from 'node:test';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { excessWidth, launchBrowser, PAGE_LIMIT_MS, withFaultlessPage } from './browser.ts';
-import { heard, type Numbered, openStream } from './page-streams.ts';
-import { GatewayProcess } from './processes.ts';
-import { RestartableGateway } from './restartable.ts';
+import { excessWidth, launchBrowser, PAGE_LIMIT_MS, withFaultlessPage } from './harness/browser.ts';
+import { heard, type Numbered, openStream } from './harness/page-streams.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { RestartableGateway } from './harness/restartable.ts';
 
 const SCREENSHOTS = join(tmpdir(), 'passerelle-page');
 

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../../broker/testing/until.ts';
-import { type Frame, WsClient } from './clients.ts';
-import { publish } from './http-client.ts';
-import type { GatewayProcess } from './processes.ts';
-import { startTwoGateways, type TwoGateways } from './two-gateways.ts';
+import { type Frame, WsClient } from './harness/clients.ts';
+import { publish } from './harness/http-client.ts';
+import type { GatewayProcess } from './harness/processes.ts';
+import { startTwoGateways, type TwoGateways } from './harness/two-gateways.ts';
 
 let rooms = 0;
 const newRoom = () => `room-${++rooms}`;

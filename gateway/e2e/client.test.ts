@@ -5,7 +5,6 @@ import { after, before, describe, it } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { launchBrowser } from './browser.ts';
 import {
   type ClientReport,
   command,
@@ -18,10 +17,11 @@ import {
   type Transport,
   unsubscribe,
 } from './client-pages.ts';
-import { type ChannelsFile, channelNames, SMALL_SIZE, writeChannelsFile } from './fixtures.ts';
-import { call, post, publish } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
-import { UnrulyProxy } from './unruly-proxy.ts';
+import { launchBrowser } from './harness/browser.ts';
+import { type ChannelsFile, channelNames, SMALL_SIZE, writeChannelsFile } from './harness/fixtures.ts';
+import { call, post, publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { UnrulyProxy } from './harness/unruly-proxy.ts';
 
 const TRANSPORTS = ['websocket', 'sse'] as const;
 /** Pages at a time: most of what they do is to wait until they may connect again. */

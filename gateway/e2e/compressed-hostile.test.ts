@@ -8,10 +8,10 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { constants, deflateRawSync, type ZlibOptions } from 'node:zlib';
 import { until } from '../../broker/testing/until.ts';
-import { WsClient } from './clients.ts';
-import { call, publish } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
-import { type FrameShape, OPCODE, RawSocket, wireFrame } from './raw-socket.ts';
+import { WsClient } from './harness/clients.ts';
+import { call, publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { type FrameShape, OPCODE, RawSocket, wireFrame } from './harness/raw-socket.ts';
 
 const OFFER = { 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' };
 const MEGABYTE = 1_048_576;

@@ -7,12 +7,12 @@ import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { inflateRawSync } from 'node:zlib';
 import { until } from '../../broker/testing/until.ts';
-import { type Frame, SseClient, WsClient } from './clients.ts';
-import { type ChannelsFile, channelNames, writeChannelsFile } from './fixtures.ts';
-import { call, publish } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
-import { OPCODE, RawSocket, wireFrame } from './raw-socket.ts';
-import { WsSubscriber } from './subscribers.ts';
+import { type Frame, SseClient, WsClient } from './harness/clients.ts';
+import { type ChannelsFile, channelNames, writeChannelsFile } from './harness/fixtures.ts';
+import { call, publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { OPCODE, RawSocket, wireFrame } from './harness/raw-socket.ts';
+import { WsSubscriber } from './harness/subscribers.ts';
 
 const OFFER = { 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' };
 /** A client that offers compression, and compresses whatever it sends. */

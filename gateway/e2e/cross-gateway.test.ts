@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { SseClient, WsClient } from './clients.ts';
-import { channelNames } from './fixtures.ts';
-import { call, post, publish } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
-import { RawSocket } from './raw-socket.ts';
+import { SseClient, WsClient } from './harness/clients.ts';
+import { channelNames } from './harness/fixtures.ts';
+import { call, post, publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { RawSocket } from './harness/raw-socket.ts';
 
 const name = channelNames();
 

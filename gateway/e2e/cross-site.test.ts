@@ -4,9 +4,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
-import { launchBrowser } from './browser.ts';
-import { call } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { launchBrowser } from './harness/browser.ts';
+import { call } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 /** What came of everything that a page can try. */
 interface Attempts {

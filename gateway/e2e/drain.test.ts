@@ -4,11 +4,11 @@ import { type TestContext, test } from 'node:test';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
 import { mostDue, PACE_STEP_MS } from '../drain/pace.ts';
-import { type Closed, SseClient, WsClient } from './clients.ts';
-import { call, post, publish, RawStream } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
-import { RawSocket } from './raw-socket.ts';
-import { startTwoGateways } from './two-gateways.ts';
+import { type Closed, SseClient, WsClient } from './harness/clients.ts';
+import { call, post, publish, RawStream } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { RawSocket } from './harness/raw-socket.ts';
+import { startTwoGateways } from './harness/two-gateways.ts';
 
 const SETTLE_MS = 300;
 const WINDOW_MS = 1_500;

@@ -1,6 +1,7 @@
 /** The command line of the fuzzer: `npm run fuzz`. Ends with 1 where an input did harm. */
-import { anySeed, commandLine } from './command-line.ts';
+
 import { runFuzz } from './fuzz/run.ts';
+import { anySeed, commandLine } from './harness/command-line.ts';
 
 const values = commandLine('npm run fuzz -- [options]', {
   seed: { about: 'what is sent; the same again by the same number', default: anySeed() },

@@ -1,8 +1,8 @@
 /** By which headers browsers are told to be careful. Those of TLS are in `tls.test.ts`. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { call, post, RawStream } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { call, post, RawStream } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 describe('headers for the safety of browsers', () => {
   let gateway: GatewayProcess;

@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../../broker/testing/until.ts';
-import { SseClient, WsClient } from './clients.ts';
-import { channelNames } from './fixtures.ts';
-import { call, post, publish } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
-import { handshake, OPCODE, RawSocket, wireFrame } from './raw-socket.ts';
+import { SseClient, WsClient } from './harness/clients.ts';
+import { channelNames } from './harness/fixtures.ts';
+import { call, post, publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { handshake, OPCODE, RawSocket, wireFrame } from './harness/raw-socket.ts';
 
 const MEGABYTE = 1_048_576;
 

@@ -9,12 +9,12 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../../broker/testing/until.ts';
-import { type Frame, SseClient, WsClient } from './clients.ts';
-import { channelNames } from './fixtures.ts';
-import { call, post } from './http-client.ts';
-import { Issuer } from './issuer.ts';
-import { GatewayProcess } from './processes.ts';
-import { handshake, RawSocket } from './raw-socket.ts';
+import { type Frame, SseClient, WsClient } from './harness/clients.ts';
+import { channelNames } from './harness/fixtures.ts';
+import { call, post } from './harness/http-client.ts';
+import { Issuer } from './harness/issuer.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { handshake, RawSocket } from './harness/raw-socket.ts';
 
 type Headers = Readonly<Record<string, string>>;
 type Client = WsClient | SseClient;

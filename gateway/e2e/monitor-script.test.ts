@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ports } from '../../broker/testing/ports.ts';
-import { SseClient, WsClient } from './clients.ts';
-import { publish } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { SseClient, WsClient } from './harness/clients.ts';
+import { publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../../infra/monitor.sh', import.meta.url));
 

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { totalmem } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../../broker/testing/until.ts';
-import { SseClient, WsClient } from './clients.ts';
-import type { Block } from './event-stream.ts';
-import { call, publish, RawStream } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { SseClient, WsClient } from './harness/clients.ts';
+import type { Block } from './harness/event-stream.ts';
+import { call, publish, RawStream } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 const LISTED = 'https://listed.example';
 const FOREIGN = 'https://foreign.example';

@@ -8,10 +8,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
 import { backoff } from '../client/backoff.ts';
-import { type Frame, SseClient, WsClient } from './clients.ts';
-import { startFlood } from './flood.ts';
-import { call } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { type Frame, SseClient, WsClient } from './harness/clients.ts';
+import { startFlood } from './harness/flood.ts';
+import { call } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 interface Stats {
   /** Of the gateway's own clock, at the moment of the figures. */

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { until } from '../../broker/testing/until.ts';
-import { excessWidth, launchBrowser, PAGE_LIMIT_MS, withFaultlessPage } from './browser.ts';
+import { excessWidth, launchBrowser, PAGE_LIMIT_MS, withFaultlessPage } from './harness/browser.ts';
+import { GatewayProcess } from './harness/processes.ts';
 import { hasColour, nameless, outOfReach, picture } from './page-checks.ts';
-import { GatewayProcess } from './processes.ts';
 
 const PAGES = [
   { path: '/', french: 'Ce qui est promis' },

@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { until } from '../../broker/testing/until.ts';
-import { launchBrowser } from './browser.ts';
-import { publish } from './http-client.ts';
+import { launchBrowser } from './harness/browser.ts';
+import { publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 import { PLAIN_PAGES } from './plain-pages.ts';
-import { GatewayProcess } from './processes.ts';
 
 describe('plain pages', () => {
   let gateway: GatewayProcess;

@@ -6,10 +6,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { SseClient, WsClient } from './clients.ts';
-import { type ChannelsFile, channelNames, SMALL_SIZE, writeChannelsFile } from './fixtures.ts';
-import { call, publish } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { SseClient, WsClient } from './harness/clients.ts';
+import { type ChannelsFile, channelNames, SMALL_SIZE, writeChannelsFile } from './harness/fixtures.ts';
+import { call, publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 const ORIGIN = '0-0';
 const SENTINEL = 'the end of the replay';

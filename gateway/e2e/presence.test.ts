@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../../broker/testing/until.ts';
-import { type Frame, SseClient, WsClient } from './clients.ts';
-import { call } from './http-client.ts';
-import type { GatewayProcess } from './processes.ts';
-import { startTwoGateways, type TwoGateways } from './two-gateways.ts';
+import { type Frame, SseClient, WsClient } from './harness/clients.ts';
+import { call } from './harness/http-client.ts';
+import type { GatewayProcess } from './harness/processes.ts';
+import { startTwoGateways, type TwoGateways } from './harness/two-gateways.ts';
 
 interface User {
   readonly connection: string;

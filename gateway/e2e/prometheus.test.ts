@@ -5,10 +5,10 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { SseClient, WsClient } from './clients.ts';
-import { publish } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
-import { noPrometheus, PrometheusProcess, promtool, RATE_WINDOW } from './prometheus.ts';
+import { SseClient, WsClient } from './harness/clients.ts';
+import { publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { noPrometheus, PrometheusProcess, promtool, RATE_WINDOW } from './harness/prometheus.ts';
 
 const DASHBOARD = new URL('../../../infra/grafana/dashboards/passerelle.json', import.meta.url);
 const CHANNELS = ['news', 'weather', 'sport'];

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { until } from '../../broker/testing/until.ts';
-import { GatewayProcess } from './processes.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 /** A header of version 2 that says: TCP over IPv4, from 203.0.113.7:4000 to 192.0.2.1:80. */
 const HEADER = Buffer.from('0d0a0d0a000d0a515549540a' + '2111000c' + 'cb007107' + 'c0000201' + '0fa0' + '0050', 'hex');

@@ -4,10 +4,10 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { Redis } from 'ioredis';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { SseClient, WsClient } from './clients.ts';
-import { type ChannelsFile, writeChannelsFile } from './fixtures.ts';
-import { post } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { SseClient, WsClient } from './harness/clients.ts';
+import { type ChannelsFile, writeChannelsFile } from './harness/fixtures.ts';
+import { post } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 const CHANNELS = ['bulk:storm-1', 'bulk:storm-2', 'bulk:storm-3', 'bulk:storm-4'];
 const MISSED = 100;

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { startSentinel, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { Certificates } from './certificates.ts';
-import { call } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
-import { publishThrough } from './redis-tls.ts';
+import { Certificates } from './harness/certificates.ts';
+import { call } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { publishThrough } from './harness/redis-tls.ts';
 
 const certificates = new Certificates();
 after(() => certificates.remove());

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../../broker/testing/until.ts';
 import { connect } from './access-matrix.ts';
-import type { Frame, WsClient } from './clients.ts';
-import { post } from './http-client.ts';
-import { type Claims, Issuer } from './issuer.ts';
-import { GatewayProcess } from './processes.ts';
+import type { Frame, WsClient } from './harness/clients.ts';
+import { post } from './harness/http-client.ts';
+import { type Claims, Issuer } from './harness/issuer.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 const KEY = 'a-key-of-the-tests';
 

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ORIGIN } from '../../broker/broker.ts';
 import { until } from '../../broker/testing/until.ts';
-import { readHistory } from './history.ts';
-import { GatewayProcess } from './processes.ts';
-import { publishBatch } from './publishers.ts';
-import { SseSubscriber, WsSubscriber } from './subscribers.ts';
+import { readHistory } from './harness/history.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { publishBatch } from './harness/publishers.ts';
+import { SseSubscriber, WsSubscriber } from './harness/subscribers.ts';
 
 const CHANNEL = 'load:long';
 const EVENTS = 3_000;

@@ -1,6 +1,6 @@
 /** The command line of the full resume run: `npm run e2e:resume`. Ends with 1 on any violation. */
-import { anySeed, commandLine } from './command-line.ts';
-import { runResume } from './resume.ts';
+import { anySeed, commandLine } from './harness/command-line.ts';
+import { runResume } from './harness/resume.ts';
 
 const values = commandLine('npm run e2e:resume -- [options]', {
   seed: { about: 'the plan; the same one again by the same number', default: anySeed() },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runResume } from './resume.ts';
+import { runResume } from './harness/resume.ts';
 
 test('nothing is lost, doubled or out of order, while connections are cut and gateways killed', async (t) => {
   const report = await runResume({

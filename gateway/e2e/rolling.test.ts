@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runRolling } from './rolling.ts';
+import { runRolling } from './harness/rolling.ts';
 
 test('three gateways restarted one after the other, behind nginx and under load: nothing is lost and nothing comes twice', async (t) => {
   const clients = 60;

@@ -7,10 +7,10 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { type Frame, SseClient, WsClient } from './clients.ts';
-import { type ChannelsFile, writeChannelsFile } from './fixtures.ts';
-import { call, post } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { type Frame, SseClient, WsClient } from './harness/clients.ts';
+import { type ChannelsFile, writeChannelsFile } from './harness/fixtures.ts';
+import { call, post } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 const CHANNEL = 'bulk:slow';
 const SLOW_EACH = 6;

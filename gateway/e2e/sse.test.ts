@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { SseClient, WsClient } from './clients.ts';
-import type { Block } from './event-stream.ts';
-import { type ChannelsFile, channelNames, writeChannelsFile } from './fixtures.ts';
-import { call, publish, RawStream } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { SseClient, WsClient } from './harness/clients.ts';
+import type { Block } from './harness/event-stream.ts';
+import { type ChannelsFile, channelNames, writeChannelsFile } from './harness/fixtures.ts';
+import { call, publish, RawStream } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 const LISTED = 'https://listed.example';
 const FOREIGN = 'https://foreign.example';

@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../broker/testing/until.ts';
-import { SseClient } from './clients.ts';
-import type { Block } from './event-stream.ts';
-import { type ChannelsFile, writeChannelsFile } from './fixtures.ts';
-import { call, post } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { SseClient } from './harness/clients.ts';
+import type { Block } from './harness/event-stream.ts';
+import { type ChannelsFile, writeChannelsFile } from './harness/fixtures.ts';
+import { call, post } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 /** uWebSockets.js looks at its timeouts every four seconds, so one of ten seconds takes up to twelve. */
 const GIVEN_UP_MS = 13_000;

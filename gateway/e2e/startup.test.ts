@@ -12,9 +12,9 @@ import { startStandalone } from '../../broker/redis/testing/servers.ts';
 import { ports } from '../../broker/testing/ports.ts';
 import { until } from '../../broker/testing/until.ts';
 import { SETTINGS } from '../settings/config.ts';
-import { SseClient, WsClient } from './clients.ts';
-import { call, post, publish, RawStream } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { SseClient, WsClient } from './harness/clients.ts';
+import { call, post, publish, RawStream } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const LIMIT_MS = 60_000;

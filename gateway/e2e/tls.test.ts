@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { until } from '../../broker/testing/until.ts';
-import { Certificates, type Made } from './certificates.ts';
-import { WsClient } from './clients.ts';
-import { GatewayProcess } from './processes.ts';
+import { Certificates, type Made } from './harness/certificates.ts';
+import { WsClient } from './harness/clients.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 const certificates = new Certificates();
 const first = certificates.make('first');

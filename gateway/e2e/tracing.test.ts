@@ -5,9 +5,9 @@ import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { SseClient } from './clients.ts';
-import { call, post } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { SseClient } from './harness/clients.ts';
+import { call, post } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 interface Span {
   readonly traceId: string;

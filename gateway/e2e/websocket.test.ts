@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../../broker/testing/until.ts';
-import { type Frame, WsClient } from './clients.ts';
-import { channelNames } from './fixtures.ts';
-import { call, publish } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
-import { handshake, OPCODE, RawSocket, wireFrame } from './raw-socket.ts';
+import { type Frame, WsClient } from './harness/clients.ts';
+import { channelNames } from './harness/fixtures.ts';
+import { call, publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
+import { handshake, OPCODE, RawSocket, wireFrame } from './harness/raw-socket.ts';
 
 const name = channelNames();
 const refs = ['a text', 7, 0, '', -1.5] as const;

@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { WsClient } from './clients.ts';
-import { call, publish } from './http-client.ts';
-import { GatewayProcess } from './processes.ts';
+import { WsClient } from './harness/clients.ts';
+import { call, publish } from './harness/http-client.ts';
+import { GatewayProcess } from './harness/processes.ts';
 
 /** So many that all of them at one of two workers is no accident. */
 const SOCKETS = 24;

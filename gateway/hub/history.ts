@@ -3,8 +3,8 @@
  * Knows neither rings nor subscribers.
  */
 import { type Broker, BrokerUnavailable, type Page, type Position } from '../../broker/broker.ts';
-import { Gate } from './gate.ts';
 import { OutgoingEvent } from './outgoing.ts';
+import { Semaphore } from './semaphore.ts';
 import type { Replay } from './subscription.ts';
 
 /** A read, ready to be sent. */
@@ -15,23 +15,23 @@ export interface Replayable extends Replay {
 
 export class History {
   readonly #broker: Broker;
-  readonly #gate: Gate;
+  readonly #slots: Semaphore;
   readonly #page: number;
   readonly #reads = new Map<string, Promise<Replayable>>();
 
   /** At most `width` reads at once, the others wait their turn; `page` events at most in a read after a position. */
   constructor(broker: Broker, width: number, page: number) {
     this.#broker = broker;
-    this.#gate = new Gate(width);
+    this.#slots = new Semaphore(width);
     this.#page = page;
   }
 
   get running(): number {
-    return this.#gate.running;
+    return this.#slots.running;
   }
 
   get waiting(): number {
-    return this.#gate.waiting;
+    return this.#slots.waiting;
   }
 
   /** The first events after a position, for subscribers. Rejects with `BrokerUnavailable`, as all reads do. */
@@ -45,11 +45,11 @@ export class History {
   }
 
   after(channel: string, position: Position): Promise<Page> {
-    return this.#gate.run(() => this.#broker.readAfter(channel, position, this.#page));
+    return this.#slots.run(() => this.#broker.readAfter(channel, position, this.#page));
   }
 
   tail(channel: string, limit: number): Promise<Page> {
-    return this.#gate.run(() => this.#broker.readTail(channel, limit));
+    return this.#slots.run(() => this.#broker.readTail(channel, limit));
   }
 
   /** Whoever asks for a read that is under way gets the same answer. */

@@ -7,7 +7,7 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { AUTH_SETTINGS, type AuthConfig, readAuth } from '../auth/settings.ts';
-import { PROXY_HEADERS, parseTrustedProxies, type TrustedProxies } from '../connections/addresses.ts';
+import { PROXY_HEADERS, parseTrustedProxies, type TrustedProxies } from '../connections/forwarded.ts';
 import { DRAIN_SETTINGS, faultOfDrain } from '../drain/drain-settings.ts';
 import { type AllowedOrigins, parseOrigins } from '../http/origin.ts';
 import { LIMIT_SETTINGS } from '../limits/settings.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { Certificates } from '../e2e/certificates.ts';
+import { Certificates } from '../e2e/harness/certificates.ts';
 import { readRedisTls } from './redis-settings.ts';
 
 const certificates = new Certificates();

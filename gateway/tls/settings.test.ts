@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { Certificates } from '../e2e/certificates.ts';
+import { Certificates } from '../e2e/harness/certificates.ts';
 import { readTls } from './settings.ts';
 
 const DAY_MS = 86_400_000;

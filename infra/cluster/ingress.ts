@@ -1,5 +1,5 @@
 /** Plays an ingress controller: keeps a real nginx, with the project's configuration, on the endpoints of a Service that are ready. */
-import { NginxProcess } from '../../gateway/e2e/nginx.ts';
+import { NginxProcess } from '../../gateway/e2e/harness/nginx.ts';
 import type { KubernetesObject } from '../../k8s/renders.ts';
 import type { ApiClient } from './api.ts';
 

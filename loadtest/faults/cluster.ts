@@ -3,7 +3,7 @@
 import { Keys, slotOf } from '../../broker/redis/keys.ts';
 import type { RedisServer } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import type { Random } from '../../gateway/e2e/plan.ts';
+import type { Random } from '../../gateway/e2e/harness/plan.ts';
 import { killAhead, killInStep, type Pair, replication, restartReplica, stopUntilReplaced } from './failover.ts';
 import type { Fault } from './fault.ts';
 import { flush } from './redis.ts';

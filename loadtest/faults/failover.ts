@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisServer } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import type { Random } from '../../gateway/e2e/plan.ts';
+import type { Random } from '../../gateway/e2e/harness/plan.ts';
 import type { World } from './world.ts';
 
 /** A Sentinel that was not scheduled for two seconds starts no failover for thirty. */

@@ -1,5 +1,5 @@
 /** What a fault is to the harness: a name, where it can be injected, and how that is done and undone. */
-import type { Random } from '../../gateway/e2e/plan.ts';
+import type { Random } from '../../gateway/e2e/harness/plan.ts';
 import type { World } from './world.ts';
 
 export const FORMS = ['standalone', 'sentinel', 'cluster'] as const;

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { anySeed, commandLine } from '../../gateway/e2e/command-line.ts';
+import { anySeed, commandLine } from '../../gateway/e2e/harness/command-line.ts';
 import { describeMachine } from '../machine.ts';
 import { FORMS, type Form } from './fault.ts';
 import { type FaultResults, faultTable } from './report.ts';

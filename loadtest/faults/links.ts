@@ -1,7 +1,7 @@
 /** Faults of the links between clients and nginx, between gateways and Redis, and of nginx. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Random } from '../../gateway/e2e/plan.ts';
-import type { UnrulyProxy } from '../../gateway/e2e/unruly-proxy.ts';
+import type { Random } from '../../gateway/e2e/harness/plan.ts';
+import type { UnrulyProxy } from '../../gateway/e2e/harness/unruly-proxy.ts';
 import type { Fault } from './fault.ts';
 
 /** Which links are struck, and how many of them there were. */

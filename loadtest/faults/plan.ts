@@ -2,7 +2,7 @@
  * What one run does, drawn from its seed: which faults in which order, who subscribes to what, what is published. Pure. The same
  * seed gives the same plan; when its steps fall together is for processes and their timing to say.
  */
-import { type PlannedPublish, type PlannedRequest, Random } from '../../gateway/e2e/plan.ts';
+import { type PlannedPublish, type PlannedRequest, Random } from '../../gateway/e2e/harness/plan.ts';
 import { type Fault, LANES, type Lane } from './fault.ts';
 
 export interface PlannedFault {

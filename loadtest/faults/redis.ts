@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Keys } from '../../broker/redis/keys.ts';
 import type { RedisServer } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import type { Random } from '../../gateway/e2e/plan.ts';
+import type { Random } from '../../gateway/e2e/harness/plan.ts';
 import type { Fault } from './fault.ts';
 import { CHANNELS, type World } from './world.ts';
 

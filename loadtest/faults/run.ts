@@ -4,11 +4,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../broker/testing/until.ts';
-import { check, type History, type Verdict, type Violation } from '../../gateway/e2e/checker.ts';
-import { readHistory } from '../../gateway/e2e/history.ts';
-import { type PlannedRequest, Random } from '../../gateway/e2e/plan.ts';
-import { Publishing } from '../../gateway/e2e/publishing.ts';
-import { type Route, SseSubscriber, WsSubscriber } from '../../gateway/e2e/subscribers.ts';
+import { check, type History, type Verdict, type Violation } from '../../gateway/e2e/harness/checker.ts';
+import { readHistory } from '../../gateway/e2e/harness/history.ts';
+import { type PlannedRequest, Random } from '../../gateway/e2e/harness/plan.ts';
+import { Publishing } from '../../gateway/e2e/harness/publishing.ts';
+import { type Route, SseSubscriber, WsSubscriber } from '../../gateway/e2e/harness/subscribers.ts';
 import { faultsOf } from './catalogue.ts';
 import type { Form } from './fault.ts';
 import {

@@ -3,7 +3,7 @@
 import { ORIGIN } from '../../broker/broker.ts';
 import { Keys } from '../../broker/redis/keys.ts';
 import type { RedisDeployment } from '../../broker/redis/testing/servers.ts';
-import type { History, Stored } from '../../gateway/e2e/checker.ts';
+import type { History, Stored } from '../../gateway/e2e/harness/checker.ts';
 
 export async function readSurviving(
   redis: RedisDeployment,

@@ -12,11 +12,11 @@ import {
   startSentinel,
   startStandalone,
 } from '../../broker/redis/testing/servers.ts';
-import type { Loss } from '../../gateway/e2e/checker.ts';
-import { NginxProcess } from '../../gateway/e2e/nginx.ts';
-import type { PlannedRequest } from '../../gateway/e2e/plan.ts';
-import { RestartableGateway } from '../../gateway/e2e/restartable.ts';
-import { UnrulyProxy } from '../../gateway/e2e/unruly-proxy.ts';
+import type { Loss } from '../../gateway/e2e/harness/checker.ts';
+import { NginxProcess } from '../../gateway/e2e/harness/nginx.ts';
+import type { PlannedRequest } from '../../gateway/e2e/harness/plan.ts';
+import { RestartableGateway } from '../../gateway/e2e/harness/restartable.ts';
+import { UnrulyProxy } from '../../gateway/e2e/harness/unruly-proxy.ts';
 import type { Form } from './fault.ts';
 
 export const CHANNELS = ['load:c0', 'load:c1', 'load:c2', 'load:c3', 'load:c4', 'load:c5'];

@@ -2,7 +2,7 @@
  * The picture of rolling restarts: for each run a column, for each gateway a row, and in each how many connections it opened and closed a
  * second, with the times at which it was being stopped. All have one scale, which is that of what was opened. Pure: figures in, SVG out.
  */
-import type { Restart } from '../../gateway/e2e/rolling.ts';
+import type { Restart } from '../../gateway/e2e/harness/rolling.ts';
 import type { ReplicaRates } from './rates.ts';
 
 export interface PictureRun {

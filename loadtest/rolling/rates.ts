@@ -1,5 +1,5 @@
 /** What a rolling restart asked of each gateway: how many connections it had to open a second, and whether that was within bounds. Pure. */
-import type { Replica, RollingReport } from '../../gateway/e2e/rolling.ts';
+import type { Replica, RollingReport } from '../../gateway/e2e/harness/rolling.ts';
 
 export interface ReplicaRates {
   /** Connections opened and closed in each second, from the moment when all clients were there. */

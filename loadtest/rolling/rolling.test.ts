@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Restart } from '../../gateway/e2e/rolling.ts';
+import type { Restart } from '../../gateway/e2e/harness/rolling.ts';
 import { picture } from './picture.ts';
 import { boundOf, mostWithin, ratesOf } from './rates.ts';
 

@@ -2,7 +2,7 @@
  * Frames and bodies as a client of good will sends them, each drawn anew, for the mutations to begin with. The channels are few,
  * so that what is stored and who is subscribed meet. Pure; the healthy clients' channels never occur.
  */
-import type { Random } from '../plan.ts';
+import type { Random } from '../harness/plan.ts';
 import { Fields, type Tree } from './inputs.ts';
 
 /** The paths of WebSockets. */

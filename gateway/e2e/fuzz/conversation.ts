@@ -2,7 +2,7 @@
  * One connection's worth of inputs, drawn from the seed and the conversation's number alone, so that each can be had again
  * by itself. Pure; `talk.ts` holds it with a gateway.
  */
-import { Random } from '../plan.ts';
+import { Random } from '../harness/plan.ts';
 import { webSocketConversation } from './frames.ts';
 import { requestConversation } from './requests.ts';
 import type { Step } from './step.ts';

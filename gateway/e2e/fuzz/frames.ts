@@ -3,7 +3,7 @@
  * that all of them were read, and at the end something that no WebSocket may carry. Pure.
  */
 import { isUtf8 } from 'node:buffer';
-import type { Random } from '../plan.ts';
+import type { Random } from '../harness/plan.ts';
 import { command, NAMES, PATHS, type Path, position, ROOMS } from './commands.ts';
 import { mutated, mutatedBytes, oddText, oneLine, percentEncoded, randomBytes, render } from './inputs.ts';
 import { type Step, slowly, step } from './step.ts';

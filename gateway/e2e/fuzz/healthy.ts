@@ -4,10 +4,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../../broker/testing/until.ts';
-import { type Answer, check, type Publish } from '../checker.ts';
-import type { PlannedPublish } from '../plan.ts';
-import { publishOne, WsPublisher } from '../publishers.ts';
-import { SseSubscriber, WsSubscriber } from '../subscribers.ts';
+import { type Answer, check, type Publish } from '../harness/checker.ts';
+import type { PlannedPublish } from '../harness/plan.ts';
+import { publishOne, WsPublisher } from '../harness/publishers.ts';
+import { SseSubscriber, WsSubscriber } from '../harness/subscribers.ts';
 
 /** A namespace that no input of the fuzzer names, and that keeps everything. */
 export const HEALTHY_NAMESPACE = 'healthy';

@@ -2,7 +2,7 @@
  * What a fuzzer writes into JSON and bytes: values of the wrong kind, odd numbers and strings, trees with members gone, doubled
  * or renamed, bytes flipped, cut and doubled. Pure: all of it is drawn from the `Random` that is passed in. It knows no protocol.
  */
-import type { Random } from '../plan.ts';
+import type { Random } from '../harness/plan.ts';
 
 /** A JSON value that may hold what `JSON.stringify` would never write. */
 export type Tree = null | boolean | number | string | readonly Tree[] | Fields | Raw;

@@ -2,7 +2,7 @@
  * HTTP conversations: requests that are HTTP but whose queries and bodies are mutated, one after the answer to the other, and
  * at the end, or alone, something that is no right HTTP. Pure.
  */
-import type { Random } from '../plan.ts';
+import type { Random } from '../harness/plan.ts';
 import { channel, position, publication } from './commands.ts';
 import {
   Fields,

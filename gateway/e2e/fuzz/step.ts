@@ -1,5 +1,5 @@
 /** The steps of a conversation, and how their bytes are cut into writes. Pure. */
-import type { Random } from '../plan.ts';
+import type { Random } from '../harness/plan.ts';
 
 /** Something to write, and what to wait for before the next step. */
 export interface Step {

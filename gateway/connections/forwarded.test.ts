@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { clientAddress, type ProxyHeader, parseTrustedProxies } from './addresses.ts';
+import { clientAddress, type ProxyHeader, parseTrustedProxies } from './forwarded.ts';
 
 function client(
   trusted: string | undefined,

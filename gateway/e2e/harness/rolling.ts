@@ -3,8 +3,8 @@
  * told to, events all the while, and each gateway stopped by SIGTERM and started again, one after the other. Tells what the clients
  * missed, and when each gateway opened and closed connections, by the gateways' own logs: so no delay of this process is in it.
  */
-import { startStandalone } from '../../broker/redis/testing/servers.ts';
-import { until } from '../../broker/testing/until.ts';
+import { startStandalone } from '../../../broker/redis/testing/servers.ts';
+import { until } from '../../../broker/testing/until.ts';
 import { call } from './http-client.ts';
 import { NginxProcess } from './nginx.ts';
 import { RestartableGateway } from './restartable.ts';

@@ -1,5 +1,5 @@
 /** A gateway that is ended and started again on its port, as clients of one address see it. */
-import { ports } from '../../broker/testing/ports.ts';
+import { ports } from '../../../broker/testing/ports.ts';
 import { type GatewayOptions, GatewayProcess } from './processes.ts';
 
 type Options = Pick<GatewayOptions, 'onLine' | 'startLimitMs'>;

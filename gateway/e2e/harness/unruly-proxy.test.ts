@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { until } from '../../broker/testing/until.ts';
+import { until } from '../../../broker/testing/until.ts';
 import { UnrulyProxy } from './unruly-proxy.ts';
 
 interface Link {

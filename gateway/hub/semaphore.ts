@@ -1,5 +1,5 @@
 /** Lets a bounded number of tasks run at once; the others wait their turn in order. */
-export class Gate {
+export class Semaphore {
   readonly #width: number;
   readonly #queue: (() => void)[] = [];
   #running = 0;

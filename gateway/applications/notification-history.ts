@@ -3,8 +3,8 @@
  * many ask for alike is read once. Knows no session.
  */
 import { type Broker, comparePositions, isPosition, ORIGIN, type Page, type Position } from '../../broker/broker.ts';
-import { Gate } from '../hub/gate.ts';
 import { Gap } from '../hub/outgoing.ts';
+import { Semaphore } from '../hub/semaphore.ts';
 import { MAX_PAGE } from '../protocol.ts';
 import { type After, type Notification, notificationOf } from './notification-messages.ts';
 
@@ -31,7 +31,7 @@ interface Contents {
   readonly last: readonly Notification[];
 }
 
-export interface InboxParts {
+export interface NotificationHistoryParts {
   readonly broker: Broker;
   /** The last id that this gateway has of a channel that it is subscribed to. */
   readonly headOf: (channel: string) => Position | undefined;
@@ -41,14 +41,14 @@ export interface InboxParts {
   readonly maxReads: number;
 }
 
-export class Inbox {
-  readonly #parts: InboxParts;
-  readonly #gate: Gate;
+export class NotificationHistory {
+  readonly #parts: NotificationHistoryParts;
+  readonly #slots: Semaphore;
   readonly #contents = new Map<string, Promise<Contents>>();
 
-  constructor(parts: InboxParts) {
+  constructor(parts: NotificationHistoryParts) {
     this.#parts = parts;
-    this.#gate = new Gate(parts.maxReads);
+    this.#slots = new Semaphore(parts.maxReads);
   }
 
   /** The last notifications of all channels together. */
@@ -63,7 +63,7 @@ export class Inbox {
     const asked = channels.map((_, index) => ('all' in after ? after.all : (after.each[index] ?? ORIGIN)));
     const pages = await Promise.all(
       channels.map((channel, index) =>
-        this.#gate.run(() => this.#parts.broker.readAfter(channel, asked[index] ?? ORIGIN, MAX_PAGE)),
+        this.#slots.run(() => this.#parts.broker.readAfter(channel, asked[index] ?? ORIGIN, MAX_PAGE)),
       ),
     );
     const found = channels.flatMap((channel, index) =>
@@ -94,7 +94,7 @@ export class Inbox {
 
   /** The highest of the marks that a channel of marks keeps, and where that channel ends. */
   async readMark(marks: string): Promise<{ readonly mark: Position; readonly head: Position }> {
-    const { events, head } = await this.#gate.run(() => this.#parts.broker.readTail(marks, MARKS_READ));
+    const { events, head } = await this.#slots.run(() => this.#parts.broker.readTail(marks, MARKS_READ));
     const mark = events.map(({ data }) => markIn(Buffer.from(data).toString())).reduce(later, ORIGIN);
     return { mark, head };
   }
@@ -118,7 +118,7 @@ export class Inbox {
   }
 
   async #readAnew(channel: string): Promise<Contents> {
-    const { events, head } = await this.#gate.run(() => this.#parts.broker.readTail(channel, MAX_PAGE));
+    const { events, head } = await this.#slots.run(() => this.#parts.broker.readTail(channel, MAX_PAGE));
     return {
       head,
       ids: events.map(({ id }) => id),

@@ -6,7 +6,7 @@
  * event that survived the history names it, and for one that Redis lost all who received it must agree on it. From
  * this follow order and completeness on every branch that the history ever had, also on those that a failover cut off.
  */
-import { comparePositions, ORIGIN, type Position } from '../../broker/broker.ts';
+import { comparePositions, ORIGIN, type Position } from '../../../broker/broker.ts';
 import type { History, Loss, Publish, Report, Stored, Subscription, Fault as Violated } from './checker.ts';
 
 interface Claim {

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { until } from '../../broker/testing/until.ts';
+import { until } from '../../../broker/testing/until.ts';
 import { SseClient, WsClient } from './clients.ts';
 import { type Route, SseSubscriber, WsSubscriber } from './subscribers.ts';
 

@@ -9,11 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { ports } from '../../broker/testing/ports.ts';
-import { until } from '../../broker/testing/until.ts';
+import { ports } from '../../../broker/testing/ports.ts';
+import { until } from '../../../broker/testing/until.ts';
 import { call } from './http-client.ts';
 
-const CONFIGURATION = fileURLToPath(new URL('../../../infra/prometheus', import.meta.url));
+const CONFIGURATION = fileURLToPath(new URL('../../../../infra/prometheus', import.meta.url));
 const SETPRIV = ['/usr/bin/setpriv', '--pdeathsig', 'KILL', '--'];
 const SCRAPE_MS = 500;
 /** What Grafana would make of `$__rate_interval`: four scrapes at least. */

@@ -6,8 +6,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { comparePositions } from '../../broker/broker.ts';
-import { startStandalone } from '../../broker/redis/testing/servers.ts';
+import { comparePositions } from '../../../broker/broker.ts';
+import { startStandalone } from '../../../broker/redis/testing/servers.ts';
 import { check, type Violation } from './checker.ts';
 import { readHistory } from './history.ts';
 import { makePlan, type Plan, type PlanOptions, Random } from './plan.ts';

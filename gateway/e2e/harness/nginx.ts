@@ -9,12 +9,12 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ports } from '../../broker/testing/ports.ts';
-import { until } from '../../broker/testing/until.ts';
+import { ports } from '../../../broker/testing/ports.ts';
+import { until } from '../../../broker/testing/until.ts';
 import type { Made } from './certificates.ts';
 
 const NGINX = '/usr/sbin/nginx';
-const CONFIGURATION = fileURLToPath(new URL('../../../infra/nginx', import.meta.url));
+const CONFIGURATION = fileURLToPath(new URL('../../../../infra/nginx', import.meta.url));
 /** By this signal nginx takes its workers along. */
 const SETPRIV = ['/usr/bin/setpriv', '--pdeathsig', 'TERM', '--'];
 

@@ -1,7 +1,7 @@
 /** Two gateways and a Redis that they reach by TLS: what is published on one arrives on the other. */
 import assert from 'node:assert/strict';
-import type { RedisDeployment, RedisTls, ServerOptions } from '../../broker/redis/testing/servers.ts';
-import { until } from '../../broker/testing/until.ts';
+import type { RedisDeployment, RedisTls, ServerOptions } from '../../../broker/redis/testing/servers.ts';
+import { until } from '../../../broker/testing/until.ts';
 import { SseClient } from './clients.ts';
 import { call, publish } from './http-client.ts';
 import { GatewayProcess } from './processes.ts';

@@ -3,7 +3,7 @@
  * answered, from what each subscriber received, and, where Redis may have lost something, from what its history holds in the
  * end. Pure; it knows no clients, no clock, and none of the gateway's code but the order of ids.
  */
-import type { Position } from '../../broker/broker.ts';
+import type { Position } from '../../../broker/broker.ts';
 import { ChannelRecord } from './channel-record.ts';
 
 /** One event that somebody wanted stored, however often it was sent with its one key. */

@@ -2,7 +2,7 @@
  * Publishes a plan's requests at a steady pace, each until it is acknowledged, always with the same key (and once where it has
  * none), and keeps the answers for the checker. It tells after each acknowledgement how far it is, so that disturbances strike at planned moments.
  */
-import { comparePositions, type Position } from '../../broker/broker.ts';
+import { comparePositions, type Position } from '../../../broker/broker.ts';
 import type { Answer, Publish } from './checker.ts';
 import type { PlannedPublish, PlannedRequest } from './plan.ts';
 import { type Attempt, publishBatch, publishOne, WsPublishers } from './publishers.ts';

@@ -2,7 +2,7 @@
  * Plain HTTP requests and raw text streams for tests: what came over the wire, unjudged. Speaks to a gateway by its URL only.
  */
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
-import { until } from '../../broker/testing/until.ts';
+import { until } from '../../../broker/testing/until.ts';
 
 export interface Answer {
   readonly status: number;

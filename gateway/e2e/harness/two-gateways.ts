@@ -1,6 +1,6 @@
 /** Two gateways on one Redis, ready and known to each other: what most tests of the applications run on. */
-import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
-import { until } from '../../broker/testing/until.ts';
+import { type RedisDeployment, startStandalone } from '../../../broker/redis/testing/servers.ts';
+import { until } from '../../../broker/testing/until.ts';
 import { call } from './http-client.ts';
 import { GatewayProcess } from './processes.ts';
 

@@ -1,5 +1,5 @@
 /** Reads a channel's whole history over HTTP, as one more subscriber for the checker to judge. */
-import { ORIGIN } from '../../broker/broker.ts';
+import { ORIGIN } from '../../../broker/broker.ts';
 import type { Item, Subscription } from './checker.ts';
 
 /** The most that one request may ask for. */

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ORIGIN, type Position } from '../../broker/broker.ts';
 import { MemoryBroker, MemoryStore } from '../../broker/memory.ts';
-import { Inbox } from './inbox.ts';
+import { NotificationHistory } from './notification-history.ts';
 
 const ALL = 'notify:all';
 const OWN = 'notify:@ada';
 const CHANNELS = [ALL, OWN];
 
-/** An inbox over a memory whose reads of whole channels are counted, and which knows the heads of both channels, or does not. */
+/** The history over a memory whose reads of whole channels are counted, and which knows the heads of both channels, or does not. */
 function world({ held = true, size = 1_000 } = {}) {
   let now = 1_700_000_000_000;
   const store = new MemoryStore({ retentionOf: () => ({ size, retentionMs: 3_600_000 }), now: () => ++now });
@@ -21,7 +21,7 @@ function world({ held = true, size = 1_000 } = {}) {
     await new Promise(setImmediate); // what is published now is not in it any more
     return page;
   };
-  const inbox = new Inbox({
+  const history = new NotificationHistory({
     broker: memory,
     headOf: (channel) => (held ? store.head(channel) : undefined),
     maxBytes: 10_000,
@@ -30,14 +30,14 @@ function world({ held = true, size = 1_000 } = {}) {
   const notify = (channel: string, title: string): Position =>
     store.publish(channel, { name: 'notification', data: JSON.stringify({ title }) }).id;
   const heads = () => CHANNELS.map((channel) => store.head(channel));
-  return { inbox, notify, reads, heads };
+  return { history, notify, reads, heads };
 }
 
-describe('an inbox', () => {
+describe('the history of notifications', () => {
   it('has the last ten of both channels in the order of their ids, and where each goes on', async () => {
-    const { inbox, notify, heads } = world();
+    const { history, notify, heads } = world();
     for (let n = 0; n < 14; n++) notify(n % 2 === 0 ? ALL : OWN, `t${n}`);
-    const { notifications, positions, gaps } = await inbox.latest(CHANNELS);
+    const { notifications, positions, gaps } = await history.latest(CHANNELS);
     assert.equal(notifications.length, 10);
     assert.deepEqual(
       new Set(notifications.map(({ title }) => title)),
@@ -48,51 +48,51 @@ describe('an inbox', () => {
   });
 
   it('is read once for all who ask while nothing is new', async () => {
-    const { inbox, notify, reads, heads } = world();
+    const { history, notify, reads, heads } = world();
     notify(ALL, 'one');
-    await Promise.all(Array.from({ length: 50 }, () => inbox.unread(CHANNELS, ORIGIN, heads())));
-    await inbox.latest(CHANNELS);
+    await Promise.all(Array.from({ length: 50 }, () => history.unread(CHANNELS, ORIGIN, heads())));
+    await history.latest(CHANNELS);
     assert.equal(reads.count, CHANNELS.length);
     notify(ALL, 'two');
-    assert.equal(await inbox.unread(CHANNELS, ORIGIN, heads()), 2);
+    assert.equal(await history.unread(CHANNELS, ORIGIN, heads()), 2);
     assert.equal(reads.count, CHANNELS.length + 1);
   });
 
   it('is read a few times, not once for each who asks, where nobody listens to its channels yet', async () => {
-    const { inbox, notify, reads, heads } = world({ held: false });
+    const { history, notify, reads, heads } = world({ held: false });
     notify(ALL, 'one');
-    const counts = await Promise.all(Array.from({ length: 200 }, () => inbox.unread(CHANNELS, ORIGIN, heads())));
+    const counts = await Promise.all(Array.from({ length: 200 }, () => history.unread(CHANNELS, ORIGIN, heads())));
     assert.deepEqual(new Set(counts), new Set([1]));
     assert.ok(reads.count <= 2 * CHANNELS.length, `${reads.count} reads`);
   });
 
   it('counts what has come before the question, also for one of several who ask at once', async () => {
-    const { inbox, notify, heads } = world();
+    const { history, notify, heads } = world();
     notify(OWN, 'one');
-    await inbox.unread(CHANNELS, ORIGIN, heads());
+    await history.unread(CHANNELS, ORIGIN, heads());
     notify(OWN, 'two');
-    const asked = [1, 2, 3].map(() => inbox.unread(CHANNELS, ORIGIN, heads()));
+    const asked = [1, 2, 3].map(() => history.unread(CHANNELS, ORIGIN, heads()));
     notify(OWN, 'three');
-    const later = inbox.unread(CHANNELS, ORIGIN, heads());
+    const later = history.unread(CHANNELS, ORIGIN, heads());
     assert.deepEqual(await Promise.all(asked), [2, 2, 2]);
     assert.equal(await later, 3);
   });
 
   it('counts only what lies after the mark and up to the position', async () => {
-    const { inbox, notify } = world();
+    const { history, notify } = world();
     const ids = Array.from({ length: 5 }, (_, n) => notify(ALL, `t${n}`));
-    assert.equal(await inbox.unread([ALL], ids[1] ?? '', [ids[3] ?? '']), 2);
-    assert.equal(await inbox.unread([ALL], ids[4] ?? '', [ids[4] ?? '']), 0);
+    assert.equal(await history.unread([ALL], ids[1] ?? '', [ids[3] ?? '']), 2);
+    assert.equal(await history.unread([ALL], ids[4] ?? '', [ids[4] ?? '']), 0);
   });
 
   it('leaves for later what does not fit, so that nothing comes out of order', async () => {
-    const { inbox, notify } = world();
+    const { history, notify } = world();
     const titles = Array.from({ length: 30 }, (_, n) => `${n}`.padStart(1_000, ' '));
     for (const [n, title] of titles.entries()) notify(n % 3 === 0 ? ALL : OWN, title);
     const got: string[] = [];
     let after = CHANNELS.map(() => ORIGIN);
     for (let rounds = 0; got.length < 30 && rounds < 20; rounds++) {
-      const { notifications, positions, gaps } = await inbox.after(CHANNELS, { each: after });
+      const { notifications, positions, gaps } = await history.after(CHANNELS, { each: after });
       assert.deepEqual(gaps, []);
       got.push(...notifications.map(({ title }) => title));
       after = [...positions];
@@ -102,10 +102,10 @@ describe('an inbox', () => {
   });
 
   it('tells a gap where something after a position is gone, and none for an id of the other channel', async () => {
-    const { inbox, notify, heads } = world({ size: 2 });
+    const { history, notify, heads } = world({ size: 2 });
     const first = notify(ALL, '1');
     for (const title of ['2', '3', '4']) notify(ALL, title);
-    const lost = await inbox.after(CHANNELS, { each: [first, ORIGIN] });
+    const lost = await history.after(CHANNELS, { each: [first, ORIGIN] });
     assert.deepEqual(
       lost.gaps.map(({ channel, after }) => [channel, after]),
       [[ALL, first]],
@@ -115,7 +115,7 @@ describe('an inbox', () => {
       ['3', '4'],
     );
     const own = notify(OWN, '5');
-    const since = await inbox.after(CHANNELS, { all: own });
+    const since = await history.after(CHANNELS, { all: own });
     assert.deepEqual(since.gaps, []);
     assert.deepEqual(since.positions, heads());
   });

@@ -3,7 +3,7 @@
  * What they got is recorded per channel, in the checker's words. They never ask for anything twice on their own account.
  */
 import type { ClientOptions } from 'ws';
-import { comparePositions, ORIGIN, type Position } from '../../broker/broker.ts';
+import { comparePositions, ORIGIN, type Position } from '../../../broker/broker.ts';
 import type { Item, Subscription } from './checker.ts';
 import { type Frame, SseClient, WsClient } from './clients.ts';
 import type { Block } from './event-stream.ts';

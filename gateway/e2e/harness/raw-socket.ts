@@ -3,7 +3,7 @@
  * ones too.
  */
 import { createConnection, type Socket } from 'node:net';
-import { until } from '../../broker/testing/until.ts';
+import { until } from '../../../broker/testing/until.ts';
 
 export class RawSocket {
   /** Everything that came, byte by byte as one character each. */

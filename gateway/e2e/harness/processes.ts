@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../main.js', import.meta.url));
 const LISTENING = / is listening on (https?:\/\/\S+)/;
 const KEPT_LINES = 200;
 /** Lets the kernel kill the child when its parent ends, however that ends: an exit handler can't promise as much. */
