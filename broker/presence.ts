@@ -22,15 +22,15 @@ export function noticedChannel(name: string): string | undefined {
   return name.endsWith(NOTICES_MARK) ? name.slice(0, -NOTICES_MARK.length) : undefined;
 }
 
-/** The names of notices, and the JSON that is their data. A user with several connections joins with the first and leaves with the last. */
+/**
+ * The names of notices, and the JSON that is their data; that of `renamed` also has the name before, in `old`. A user with several connections
+ * joins with the first and leaves with the last.
+ */
 export const NOTICE = { joined: 'joined', left: 'left', renamed: 'renamed' } as const;
 export interface Notice {
   readonly connection: string;
   readonly user: string | null;
   readonly name: string | null;
-}
-export interface RenamedNotice extends Notice {
-  readonly old: string | null;
 }
 
 /** One connection that is in a channel. */

@@ -6,8 +6,6 @@
 import './uws-environment.ts'; // first: it must run before uWebSockets.js is loaded
 
 import type { TemplatedApp } from 'uWebSockets.js';
-import { fork } from 'node:child_process';
-import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { nanoid } from 'nanoid';
@@ -76,7 +74,7 @@ import { Feeds } from './websocket/socket-feed.ts';
 import { turnsOf } from './websocket/turns.ts';
 import { bindWebSockets, castBy } from './websocket/ws.ts';
 import { Colleagues, processChannel } from './workers/colleagues.ts';
-import { Supervisor } from './workers/supervisor.ts';
+import { supervise } from './workers/supervise.ts';
 
 const SECOND = 1_000;
 /** How often it is logged that requests fail because of Redis: of a storm of them one line says enough. */
@@ -107,40 +105,8 @@ function startFrom(env: Environment, isWorker: boolean): void {
     },
   });
   if (!loaded.ok) fail(loaded.faults);
-  else if (loaded.config.workers > 1) supervise(loaded.config, env);
+  else if (loaded.config.workers > 1) supervise(loaded.config, env, fileURLToPath(import.meta.url));
   else start(loaded.config, isWorker);
-}
-
-/** Starts the processes that share the port. */
-function supervise(config: Config, env: Environment): void {
-  const { host, port } = config;
-  // They would share it with whoever else has it. To share it at all they have to be told which one it is.
-  const probe = createServer();
-  probe.once('error', () =>
-    fail([`Cannot listen on ${host}:${port}: the port is taken, or the address is not this machine's`]),
-  );
-  probe.listen(port, host, () => {
-    const address = probe.address() as AddressInfo;
-    probe.close(() => startWorkers(config, env, address.port));
-  });
-}
-
-function startWorkers(config: Config, env: Environment, port: number): void {
-  const { gatewayId, workers: count, logLevel } = config;
-  const log = createLogger({ level: logLevel, gateway: gatewayId });
-  const supervisor = new Supervisor({
-    count,
-    log,
-    fork: (number) =>
-      fork(fileURLToPath(import.meta.url), ['worker'], {
-        env: { ...env, WORKERS: '1', PORT: String(port), GATEWAY_ID: `${gatewayId}-${number}` },
-        detached: true, // a signal of the terminal's comes once, from here
-      }),
-    onListening: () => announce(config, port),
-    onEnd: (code) => process.exit(code),
-  });
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => supervisor.stop(signal));
-  supervisor.start();
 }
 
 /** `isWorker`: others share its port, and it is one that started them that hears how it goes. */
@@ -208,18 +174,7 @@ function start(config: Config, isWorker: boolean): void {
   const complaint = rarely(COMPLAINT_MS, (err: BrokerUnavailable) =>
     log.warn({ err }, 'requests are answered "unavailable"'),
   );
-  const { auth } = config;
-  const rights = new Rights(config.namespaces, auth.open);
-  const tickets = new Tickets({ vault: broker.vault, newTicket: nanoid, now });
-  const revocations = new Revocations({ broker, now, onRevoked: (token) => connections.disconnect({ token }) });
-  const tokens = openTokens(config, log);
-  const authenticator = new Authenticator({
-    tokens,
-    keys: new ApiKeys(auth.apiKeys),
-    allowAnonymous: auth.allowAnonymous,
-    redeem: tokens && ((ticket) => tickets.redeem(ticket)),
-    revocations,
-  });
+  const { rights, tickets, revocations, tokens, authenticator } = openAccess(config, broker, connections, log);
   const authenticate = (sources: CredentialSources) => authenticator.authenticate(findCredential(sources));
   const operations = new Operations({
     broker,
@@ -312,7 +267,7 @@ function start(config: Config, isWorker: boolean): void {
   };
 
   const toSupervisor = isWorker ? processChannel() : undefined;
-  const { clockToleranceSeconds } = auth.tokenRules;
+  const { clockToleranceSeconds } = config.auth.tokenRules;
   const guarded = authRoutes({ rights, tickets, revocations, tokens, clockToleranceSeconds, fleet, operations });
   const colleagues =
     toSupervisor &&
@@ -364,7 +319,7 @@ function start(config: Config, isWorker: boolean): void {
     every(LEAVE_CHECK_MS, () => members.leaveDue()),
     every(RENEWAL_CHECK_MS, () => listener.renew()),
   ];
-  const knowRevocations = async () => (auth.takesTokens ? revocations.tend() : undefined);
+  const knowRevocations = async () => (config.auth.takesTokens ? revocations.tend() : undefined);
   const renew = async () => members.reenter(connections.memberships(), await fleet.renew());
 
   const listening = listener.listen();
@@ -404,6 +359,23 @@ function openTracer({ otlpEndpoint: endpoint, traceShare: share, gatewayId }: Co
   if (endpoint === undefined) return undefined;
   const onFailure = rarely(COMPLAINT_MS, (err: unknown) => log.warn({ err }, 'traces are lost'));
   return new Tracer({ endpoint, share, gatewayId, version: packageVersion(), onFailure });
+}
+
+/** Who may come in, and what they may do. */
+function openAccess(config: Config, broker: Broker, connections: Connections, log: Logger) {
+  const { auth, namespaces } = config;
+  const now = Date.now;
+  const tickets = new Tickets({ vault: broker.vault, newTicket: nanoid, now });
+  const revocations = new Revocations({ broker, now, onRevoked: (token) => connections.disconnect({ token }) });
+  const tokens = openTokens(config, log);
+  const authenticator = new Authenticator({
+    tokens,
+    keys: new ApiKeys(auth.apiKeys),
+    allowAnonymous: auth.allowAnonymous,
+    redeem: tokens && ((ticket) => tickets.redeem(ticket)),
+    revocations,
+  });
+  return { rights: new Rights(namespaces, auth.open), tickets, revocations, tokens, authenticator };
 }
 
 /** Undefined where no key for tokens is configured. */
