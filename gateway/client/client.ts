@@ -4,14 +4,14 @@
  */
 import { guard, PasserelleError } from './errors.ts';
 import { type ChannelEvent, Feed, type Member, type SubscribeOptions, type Subscription } from './feed.ts';
-import type { Frame } from './frames.ts';
-import { askByHttp } from './http.ts';
+import type { Fields } from './frames.ts';
+import { askByHttp, type HttpParts } from './http.ts';
 import { type LinkListener, Reconnector, type State } from './reconnector.ts';
 import { type Published, Requests } from './requests.ts';
 import type { Request, Session } from './session.ts';
-import { type OpenSocket, type SocketConstructor, socketOpener } from './socket-link.ts';
-import { SocketSession } from './socket-session.ts';
-import { StreamSession } from './stream-session.ts';
+import { type SocketConstructor, socketOpener } from './socket-link.ts';
+import { SocketSession, type SocketSessionParts } from './socket-session.ts';
+import { StreamSession, type StreamSessionParts } from './stream-session.ts';
 import { browser, type Surroundings } from './surroundings.ts';
 import type { AskToken } from './tokens.ts';
 import { type Transport, TransportChoice } from './transport-choice.ts';
@@ -76,10 +76,8 @@ const MAX_FRAME_CHARACTERS = 20_000;
  */
 export class Passerelle {
   readonly #options: PasserelleOptions;
-  readonly #surroundings: Surroundings;
-  readonly #base: URL;
-  readonly #fetch: typeof globalThis.fetch;
-  readonly #openSocket: OpenSocket;
+  /** What every session is made of. */
+  readonly #parts: SocketSessionParts & StreamSessionParts & HttpParts;
   readonly #choice: TransportChoice;
   readonly #feeds = new Map<string, Feed>();
   readonly #reconnector: Reconnector;
@@ -93,16 +91,13 @@ export class Passerelle {
 
   constructor(options: PasserelleOptions = {}, surroundings: Surroundings = browser) {
     const { url = globalThis.location?.origin, transport = 'auto', fetch = globalThis.fetch } = options;
+    const base = new URL(url);
+    if (!base.pathname.endsWith('/')) base.pathname += '/';
     this.#options = options;
-    this.#surroundings = surroundings;
-    this.#base = new URL(url);
-    if (!this.#base.pathname.endsWith('/')) this.#base.pathname += '/';
-    this.#fetch = (input, init) => fetch(input, init); // a browser's own wants no other `this`
-    this.#openSocket = socketOpener(() => new URL('ws', this.#base), options.WebSocket);
-    this.#choice = new TransportChoice(transport === 'auto' ? undefined : transport);
+    this.#choice = new TransportChoice(transport);
     this.#transport = this.#choice.next;
     this.#requests = new Requests((request, fields) => this.#ask(request, fields), surroundings);
-    this.#reconnector = new Reconnector(
+    const reconnector = new Reconnector(
       {
         token: options.token,
         open: (listener, token) => this.#open(listener, token),
@@ -111,6 +106,17 @@ export class Passerelle {
       },
       surroundings,
     );
+    this.#reconnector = reconnector;
+    this.#parts = {
+      openSocket: socketOpener(() => new URL('ws', base), options.WebSocket),
+      fetch: (input, init) => fetch(input, init), // a browser's own wants no other `this`
+      base,
+      feeds: this.#feeds,
+      surroundings,
+      tokens: reconnector.tokens,
+      opened: () => this.#requests.wake(),
+      reopen: () => reconnector.reopen(),
+    };
   }
 
   get state(): State {
@@ -147,22 +153,19 @@ export class Passerelle {
    * it was stored; with `closed`.
    */
   async publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
-    if (this.#closed) throw closedError();
     const { event, key = randomKey() } = options;
-    const published = this.#requests.publish({ channel, event, data, key });
     this.#begin();
-    return published;
+    return this.#requests.publish({ channel, event, data, key });
   }
 
   /** Stored events, asked for until there is an answer. Rejects as `publish` does. */
-  async history(channel: string, options: HistoryOptions = {}): Promise<HistoryPage> {
-    const { after, before, limit } = options;
-    return (await this.#request('history', { channel, after, before, limit })) as unknown as HistoryPage;
+  history(channel: string, options: HistoryOptions = {}): Promise<HistoryPage> {
+    return this.#request('history', { channel, ...options });
   }
 
   /** Who is subscribed, asked for until there is an answer. Rejects as `publish` does. */
-  async presence(channel: string): Promise<Presence> {
-    return (await this.#request('presence', { channel })) as unknown as Presence;
+  presence(channel: string): Promise<Presence> {
+    return this.#request('presence', { channel });
   }
 
   /** Connects at once, whatever it waits for, also after `disconnect` and after a refusal. */
@@ -188,50 +191,41 @@ export class Passerelle {
   }
 
   #begin(): void {
+    if (this.#closed) throw closedError();
     if (!this.#begun) this.connect();
   }
 
   #open(listener: LinkListener, token: string | undefined): Session {
     this.#tried = this.#transport = this.#choice.next;
-    const parts = {
-      openSocket: this.#openSocket,
-      fetch: this.#fetch,
-      base: this.#base,
-      feeds: this.#feeds,
-      surroundings: this.#surroundings,
-      opened: () => this.#requests.wake(),
-      reopen: () => this.#reconnector.reopen(),
-    };
     const Kind = this.#transport === 'sse' ? StreamSession : SocketSession;
-    this.#session = new Kind(parts, listener, token);
+    this.#session = new Kind(this.#parts, listener, token);
     return this.#session;
   }
 
   #ended(heard: boolean, live: boolean): void {
     if (this.#tried === 'sse') this.#choice.streamEnded(live);
-    else if (heard || (this.#tried && this.#surroundings.online())) this.#choice.socketEnded(heard); // offline nothing is learnt
+    else if (heard || (this.#tried && this.#parts.surroundings.online())) this.#choice.socketEnded(heard); // offline nothing is learnt
     this.#session = this.#tried = undefined;
   }
 
   #changed(state: State, reason: string): void {
     const { refusal } = this.#reconnector;
     if (state !== 'live') for (const feed of this.#feeds.values()) feed.standing = false;
-    if (refusal !== undefined) this.#requests.stop(refusal);
+    if (refusal) this.#requests.stop(refusal);
     else this.#requests.wake();
     guard(() => this.#options.state?.(state, reason));
   }
 
-  async #request(request: Request, fields: Readonly<Record<string, unknown>>): Promise<Frame> {
-    if (this.#closed) throw closedError();
+  async #request<Answer>(request: Request, fields: Fields): Promise<Answer> {
     this.#begin();
-    return this.#requests.persist(request, JSON.stringify(fields));
+    return (await this.#requests.persist(request, JSON.stringify(fields))) as Answer;
   }
 
-  #ask(request: Request, fields: string): Promise<Frame> | undefined {
+  #ask(request: Request, fields: string): Promise<Fields> | undefined {
     if (this.state === 'closed') return undefined;
     if (this.#transport === 'websocket' && fields.length <= MAX_FRAME_CHARACTERS)
       return this.#session?.ask?.(request, fields);
-    return askByHttp({ fetch: this.#fetch, base: this.#base, tokens: this.#reconnector.tokens }, request, fields);
+    return askByHttp(this.#parts, request, fields);
   }
 }
 

@@ -14,6 +14,11 @@ export class PasserelleError extends Error {
   }
 }
 
+/** What went wrong may be otherwise the next time. */
+export function unavailable(message: string, cause?: unknown): PasserelleError {
+  return new PasserelleError('unavailable', message, { cause });
+}
+
 /** Runs what the page has given us. What it throws is the page's to hear of, and must not break the stream for others. */
 export function guard(task: () => void): void {
   try {

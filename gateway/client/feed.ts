@@ -71,36 +71,26 @@ const END = 'end';
 export class Feed implements Subscription {
   readonly channel: string;
   readonly #options: SubscribeOptions;
-  readonly #leave: (feed: Feed) => void;
   readonly #listeners = new Map<string, Set<(event: ChannelEvent) => void>>();
-  #position: string | undefined;
-  #stood = false;
+  readonly #leave: () => void;
   #over = false;
+  position: string | undefined;
+  /** How many of the last events it begins with, while it has no position. */
+  readonly tail: number | undefined;
+  /** Whether it has ever stood: the gateway allows it. */
+  stood = false;
   /** Whether its channel is subscribed now; whoever loses the link says so. */
   standing = false;
   /** Its stream was refused, maybe because of it. */
   doubtful = false;
 
   /** `leave` is called once, when the page wants no more. */
-  constructor(channel: string, options: SubscribeOptions, leave: (feed: Feed) => void) {
+  constructor(channel: string, options: SubscribeOptions, leave: () => void) {
     this.channel = channel;
     this.#options = options;
     this.#leave = leave;
-    this.#position = options.after;
-  }
-
-  get position(): string | undefined {
-    return this.#position;
-  }
-
-  /** How many of the last events it begins with, while it has no position. */
-  get tail(): number | undefined {
-    return this.#options.tail;
-  }
-
-  /** Whether it has ever stood: the gateway allows it. */
-  get stood(): boolean {
-    return this.#stood;
+    this.position = options.after;
+    this.tail = options.tail;
   }
 
   on(name: string, listener: (event: ChannelEvent) => void): () => void {
@@ -112,22 +102,21 @@ export class Feed implements Subscription {
   unsubscribe(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#leave(this);
+    this.#leave();
   }
 
   /** The gateway says where it continues. Told to the page where it did not stand already. */
   subscribed(position: string, recovered: boolean): void {
-    const resumed = this.#stood;
-    const told = this.standing;
-    this.#position = position;
-    this.#stood = this.standing = true;
+    const { stood: resumed, standing: told } = this;
+    this.position = position;
+    this.stood = this.standing = true;
     if (!told) this.#tell(() => this.#options.subscribed?.({ position, recovered, resumed }));
   }
 
   /** The position is this event's before anybody is told of it. */
   event(event: ChannelEvent): void {
     if (this.#over) return;
-    if (event.id !== '') this.#position = event.id;
+    if (event.id !== '') this.position = event.id;
     this.#tell(() => this.#options.event?.(event));
     for (const listener of [...(this.#listeners.get(event.event) ?? [])]) this.#tell(() => listener(event));
     if (event.event !== END || this.#over) return;
@@ -136,8 +125,8 @@ export class Feed implements Subscription {
   }
 
   /** The position moves only where the transport says that it stands behind the gap. */
-  gap(gap: Gap, position = this.#position): void {
-    this.#position = position;
+  gap(gap: Gap, position = this.position): void {
+    this.position = position;
     this.#tell(() => this.#options.gap?.(gap));
   }
 

@@ -1,39 +1,40 @@
 /** Reads what a gateway sends, which is trusted to keep to its protocol: nothing is looked at twice. Pure. */
 import { PasserelleError } from './errors.ts';
-import type { ChannelEvent, Gap, Member } from './feed.ts';
+import type { ChannelEvent } from './feed.ts';
+import { nothing } from './surroundings.ts';
 
-/** The fields of one message, by whatever transport it came. */
-export type Frame = Readonly<Record<string, unknown>>;
-
-export function eventOf({ channel, id = '', event, data }: Frame): ChannelEvent {
-  return { channel, id, event, data } as ChannelEvent;
+/** The fields of one message, by whatever transport it came. Those named are there in the messages in which the protocol has them. */
+export interface Frame {
+  readonly [field: string]: unknown;
+  readonly type: string;
+  readonly channel: string;
+  readonly position: string;
+  readonly recovered: boolean;
+  readonly code: string;
+  readonly error: string;
+  readonly resume?: string;
 }
 
-export function gapOf({ channel, after, id }: Frame): Gap {
-  return { channel, after, id } as Gap;
+/** What an answer says beside being one. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** What a message says beside being one: of which kind, its user knows. */
+export function fieldsOf<Kind extends object = Fields>({ type, ref, ...fields }: Frame): Kind {
+  return fields as object as Kind;
 }
 
-export function memberOf({ type, channel, ...member }: Frame): Member {
-  return member as unknown as Member;
-}
-
-/** What a reply says beside being one. */
-export function fieldsOf({ type, ref, ...fields }: Frame): Frame {
-  return fields;
+export function eventOf(frame: Frame): ChannelEvent {
+  return fieldsOf({ id: '', ...frame });
 }
 
 /** The error of an `error` frame. */
 export function errorOf({ code, error }: Frame): PasserelleError {
-  return new PasserelleError(String(code), String(error));
+  return new PasserelleError(code, error);
 }
 
 /** The error of an HTTP answer; whatever stands before the gateway may have written it. */
 export async function errorOfResponse(response: Response): Promise<PasserelleError> {
-  const { error } = (await response.json().catch(nobody)) as { error?: { code?: string; message?: string } };
-  const { code = 'refused', message = `The gateway answered ${response.status}` } = error ?? {};
+  const body = (await response.json().catch(nothing)) as { error?: { code?: string; message?: string } } | undefined;
+  const { code = 'refused', message = `The gateway answered ${response.status}` } = body?.error ?? {};
   return new PasserelleError(response.status < 500 ? code : 'unavailable', message);
-}
-
-function nobody(): unknown {
-  return {};
 }

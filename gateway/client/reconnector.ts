@@ -3,7 +3,7 @@
  * WebSocket nor SSE: a link is opened by a function that is passed in, and says by its listener how it fares.
  */
 import { backoff } from './backoff.ts';
-import { PasserelleError } from './errors.ts';
+import { type PasserelleError, unavailable } from './errors.ts';
 import { nothing, type Surroundings } from './surroundings.ts';
 import { type AskToken, Tokens } from './tokens.ts';
 
@@ -19,8 +19,8 @@ export interface Link {
   close(): void;
   /** Asks for a sign of life, where that can be asked for. */
   ping(): void;
-  /** Within what time there must be one, in milliseconds. */
-  readonly patienceMs: number;
+  /** Within what time there must be one, in milliseconds; 10 s unless given. */
+  readonly patienceMs?: number;
   /** Goes on with a fresh token. */
   renew(token: string): void;
 }
@@ -44,8 +44,13 @@ export interface End {
   /** `token`: again, but with a fresh token. */
   readonly next: 'again' | 'token' | 'never';
   readonly error: PasserelleError;
-  /** The gateway ended it because of something that may well happen again: what has been waited so far is not forgotten. */
+  /** The gateway ended it because of something that may well happen again, as a token always may: what has been waited so far is not forgotten. */
   readonly strained?: boolean;
+}
+
+/** A link that failed without a word of the gateway. */
+export function lost(message: string, cause?: unknown): End {
+  return { next: 'again', error: unavailable(message, cause) };
 }
 
 export interface ReconnectorOptions {
@@ -58,16 +63,18 @@ export interface ReconnectorOptions {
   ended?(heard: boolean, live: boolean): void;
 }
 
-/** For as long a link may say nothing at first. */
-const OPEN_MS = 10_000;
+/** For as long a link may say nothing at first, and after it was asked for a sign of life. */
+const PATIENCE_MS = 10_000;
 /** After this much silence a link is asked for a sign of life. */
 const QUIET_MS = 20_000;
 
 export class Reconnector {
   readonly tokens: Tokens | undefined;
+  state: State = 'closed';
+  /** Why the state is `refused`, while it is. */
+  refusal: PasserelleError | undefined;
   readonly #options: ReconnectorOptions;
   readonly #surroundings: Surroundings;
-  #state: State = 'closed';
   #reason = '';
   /** The attempt under way or the link that stands; none while waiting. */
   #current: object | undefined;
@@ -82,8 +89,6 @@ export class Reconnector {
   #refusedTokens = 0;
   /** What the gateway asked to wait. */
   #laterMs: number | undefined;
-  /** The last refusal, while it stands. */
-  #refusal: PasserelleError | undefined;
   #stopTimer: () => void = nothing;
   #stopRenewal: () => void = nothing;
   #ears: readonly (() => void)[] = [];
@@ -94,19 +99,10 @@ export class Reconnector {
     this.tokens = options.token && new Tokens(options.token, surroundings.now);
   }
 
-  get state(): State {
-    return this.#state;
-  }
-
-  /** Why the state is `refused`. */
-  get refusal(): PasserelleError | undefined {
-    return this.#refusal;
-  }
-
   /** Connects at once, whatever it was waiting for; does nothing where a link stands or is being opened. */
   connect(): void {
-    if (this.#current !== undefined) return;
-    this.#refusal = undefined;
+    if (this.#current) return;
+    this.refusal = undefined;
     this.#attempt = 0;
     this.#listen();
     this.#tell(this.#wasLive ? 'reconnecting' : 'connecting', '');
@@ -120,7 +116,7 @@ export class Reconnector {
 
   /** Opens the link anew, at once and without a word of it; where there is none, the next one is new anyhow. */
   reopen(): void {
-    if (this.#current === undefined) return;
+    if (!this.#current) return;
     this.#drop();
     this.#open();
   }
@@ -131,9 +127,9 @@ export class Reconnector {
     const listener = this.#listenerOf(current);
     this.#current = current;
     this.#asked = true; // opening it is a question, too
-    this.#watch(OPEN_MS);
+    this.#watch(PATIENCE_MS);
     const failed = (cause: unknown) => {
-      listener.ended({ next: 'again', error: new PasserelleError('unavailable', String(cause), { cause }) });
+      listener.ended(lost(String(cause), cause));
     };
     const open = (token?: string) => {
       if (this.#current !== current) return;
@@ -144,8 +140,8 @@ export class Reconnector {
         failed(cause);
       }
     };
-    if (this.tokens === undefined) open();
-    else this.tokens.get().then(open, failed);
+    if (this.tokens) this.tokens.get().then(open, failed);
+    else open();
   }
 
   #listenerOf(current: object): LinkListener {
@@ -163,7 +159,7 @@ export class Reconnector {
         this.#refusedTokens = 0;
         this.#tell('live', '');
       }),
-      delayed: whileCurrent((reason) => this.#tell(this.#state, reason)),
+      delayed: whileCurrent((reason) => this.#tell(this.state, reason)),
       later: whileCurrent((ms) => {
         this.#laterMs = ms;
       }),
@@ -180,12 +176,12 @@ export class Reconnector {
     const heard = this.#everHeard;
     this.#drop();
     this.#options.ended?.(heard, live);
-    if (live && !strained) this.#attempt = 0;
+    if (live && !strained && next !== 'token') this.#attempt = 0;
     if (next !== 'again') this.tokens?.spoil();
     if (next === 'token') this.#refusedTokens++;
-    const final = next === 'never' || (next === 'token' && (this.tokens === undefined || this.#refusedTokens > 1));
+    const final = next === 'never' || (next === 'token' && (!this.tokens || this.#refusedTokens > 1));
     if (final) {
-      this.#refusal = error;
+      this.refusal = error;
       this.#rest('refused', error.message);
       return;
     }
@@ -205,7 +201,7 @@ export class Reconnector {
         if (this.#live) this.#attempt = 0;
         this.#watch(QUIET_MS);
       } else if (this.#asked) {
-        this.#ended({ next: 'again', error: new PasserelleError('unavailable', 'The gateway was silent') });
+        this.#ended(lost('The gateway was silent'));
       } else {
         this.#askForLife();
       }
@@ -214,39 +210,34 @@ export class Reconnector {
 
   #askForLife(): void {
     this.#asked = true;
-    this.#watch(this.#link?.patienceMs ?? OPEN_MS);
+    this.#watch(this.#link?.patienceMs ?? PATIENCE_MS);
     this.#link?.ping();
   }
 
   #scheduleRenewal(): void {
     this.#stopRenewal();
-    const { tokens } = this;
-    const dueInMs = tokens?.dueInMs;
-    if (tokens === undefined || dueInMs === undefined) return;
+    const dueInMs = this.tokens?.dueInMs;
+    if (dueInMs === undefined) return;
     const current = this.#current;
-    const renew = (token: string) => {
-      if (this.#current === current) this.#link?.renew(token);
-    };
-    const goOn = () => {
-      if (this.#current === current) this.#scheduleRenewal();
-    };
-    this.#stopRenewal = this.#surroundings.after(dueInMs, () => {
-      tokens.fresh().then(renew).then(goOn, goOn); // where there is none, the old one still holds
+    this.#stopRenewal = this.#surroundings.after(dueInMs, async () => {
+      const token = await this.tokens?.fresh().catch(nothing); // where there is none, the old one still holds
+      if (this.#current !== current) return;
+      if (token) this.#link?.renew(token);
+      this.#scheduleRenewal();
     });
   }
 
   #listen(): void {
     if (this.#ears.length > 0) return;
     const again = () => {
-      if (this.#current === undefined) this.#open();
+      if (!this.#current) this.#open();
       else if (!this.#asked) this.#askForLife(); // it may have died while the page slept
     };
     this.#ears = [
       this.#surroundings.on('online', again),
       this.#surroundings.on('visible', again),
       this.#surroundings.on('offline', () => {
-        if (this.#current === undefined) return;
-        this.#ended({ next: 'again', error: new PasserelleError('unavailable', 'There is no network') });
+        if (this.#current) this.#ended(lost('There is no network'));
       }),
     ];
   }
@@ -268,8 +259,8 @@ export class Reconnector {
   }
 
   #tell(state: State, reason: string): void {
-    if (state === this.#state && reason === this.#reason) return;
-    this.#state = state;
+    if (state === this.state && reason === this.#reason) return;
+    this.state = state;
     this.#reason = reason;
     this.#options.state(state, reason);
   }

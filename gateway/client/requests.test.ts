@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PasserelleError } from './errors.ts';
-import type { Frame } from './frames.ts';
+import type { Fields } from './frames.ts';
 import { Requests } from './requests.ts';
 import { settled, World } from './testing/world.ts';
 
 interface Asked {
   readonly fields: Record<string, unknown>;
-  answer(fields: Frame): void;
+  answer(fields: Fields): void;
   fail(code: string): void;
 }
 

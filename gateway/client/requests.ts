@@ -3,8 +3,8 @@
  * order of publishes and their number; how one request is asked, and over what, is passed in.
  */
 import { backoff } from './backoff.ts';
-import { PasserelleError } from './errors.ts';
-import type { Frame } from './frames.ts';
+import { PasserelleError, unavailable } from './errors.ts';
+import type { Fields } from './frames.ts';
 import type { Request } from './session.ts';
 import { nothing, type Surroundings } from './surroundings.ts';
 
@@ -12,7 +12,7 @@ import { nothing, type Surroundings } from './surroundings.ts';
  * Asks once; undefined where there is no connection to ask over. Rejects with a `PasserelleError`, with `unavailable` where
  * there was no answer.
  */
-export type Ask = (request: Request, fields: string) => Promise<Frame> | undefined;
+export type Ask = (request: Request, fields: string) => Promise<Fields> | undefined;
 
 export interface Publication {
   readonly channel: string;
@@ -75,21 +75,21 @@ export class Requests {
   }
 
   /** Asks until there is an answer, or until it was first asked so long ago. */
-  async persist(request: Request, fields: string, limitMs?: number): Promise<Frame> {
+  async persist(request: Request, fields: string, limitMs?: number): Promise<Fields> {
     const { now, random } = this.#surroundings;
     let endMs: number | undefined;
-    for (let attempt = 0; endMs === undefined || now() < endMs; attempt++) {
-      if (this.#stopped !== undefined) throw this.#stopped;
+    for (let attempt = 0; !endMs || now() < endMs; attempt++) {
+      if (this.#stopped) throw this.#stopped;
       const answer = this.#ask(request, fields);
-      if (answer !== undefined && limitMs !== undefined) endMs ??= now() + limitMs;
+      if (answer && limitMs) endMs ??= now() + limitMs;
       try {
-        if (answer !== undefined) return await answer;
+        if (answer) return await answer;
       } catch (error) {
         if (!(error instanceof PasserelleError) || !PASSING.includes(error.code)) throw error;
       }
-      if (this.#stopped === undefined) await this.#pause(answer && backoff(attempt, random()));
+      if (!this.#stopped) await this.#pause(answer && backoff(attempt, random()));
     }
-    throw new PasserelleError('unavailable', 'It is not known whether that was done');
+    throw unavailable('It is not known whether that was done');
   }
 
   /** Everything that waits, and all that follows until `wake`, is rejected with this. */

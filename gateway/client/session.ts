@@ -1,6 +1,6 @@
 /** What a client does on one link, of either kind; with the link it ends, and the next one begins another. */
 import type { Feed } from './feed.ts';
-import type { Frame } from './frames.ts';
+import type { Fields } from './frames.ts';
 import type { Link } from './reconnector.ts';
 
 /** The feeds that the page wants, by channel. Only the client changes it. */
@@ -15,5 +15,5 @@ export interface Session extends Link {
    * Asks once; `fields` are those of the request as the text of a JSON object. Undefined while the link is not open. Rejects with
    * a `PasserelleError`, with `unavailable` where there was no reply. Left out where requests go by HTTP.
    */
-  ask?(request: Request, fields: string): Promise<Frame> | undefined;
+  ask?(request: Request, fields: string): Promise<Fields> | undefined;
 }

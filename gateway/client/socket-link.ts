@@ -2,7 +2,7 @@
  * A WebSocket as a link: what its close codes mean, and the frames that are about the connection itself (PROTOCOL.md, section 3).
  * What the others say is for whoever opened it.
  */
-import { PasserelleError } from './errors.ts';
+import { PasserelleError, unavailable } from './errors.ts';
 import { errorOf, type Frame } from './frames.ts';
 import type { End, Link, LinkListener } from './reconnector.ts';
 import { nothing } from './surroundings.ts';
@@ -43,9 +43,9 @@ export function socketOpener(url: () => string | URL, Socket: SocketConstructor 
   return (user, listener, token) => {
     const address = new URL(url(), globalThis.location?.href);
     address.protocol = address.protocol.replace('http', 'ws');
-    if (resume !== undefined) address.searchParams.set('resume', resume);
+    if (resume) address.searchParams.set('resume', resume);
     // A browser wants an answer to every offer, so there is none without need.
-    const socket = new Socket(address.href, token === undefined ? [] : [SUBPROTOCOL, token]);
+    const socket = new Socket(address.href, token ? [SUBPROTOCOL, token] : []);
     return new SocketLink(socket, user, listener, (given) => {
       resume = given;
     });
@@ -53,7 +53,6 @@ export function socketOpener(url: () => string | URL, Socket: SocketConstructor 
 }
 
 export class SocketLink implements Link {
-  readonly patienceMs = 10_000;
   readonly #socket: SocketLike;
   readonly #listener: LinkListener;
   readonly #resumable: (resume: string) => void;
@@ -106,9 +105,9 @@ export class SocketLink implements Link {
   /** Takes in what is about the connection, and says whether that is all there is to it. */
   #isOwn(frame: Frame): boolean {
     const { type, ref, after, expires, resume } = frame;
-    if (typeof resume === 'string') this.#resumable(resume);
+    if (resume) this.#resumable(resume);
     if (typeof expires === 'number') this.#listener.tokenEnds(expires);
-    if (type === 'reconnect') this.#listener.later(Number(after));
+    if (type === 'reconnect') this.#listener.later(after as number);
     if (type === 'error' && ref === undefined) this.#refusal = errorOf(frame);
     return ref === OWN_REF || type === 'pong' || type === 'reconnect';
   }
@@ -116,8 +115,8 @@ export class SocketLink implements Link {
   #endBy(code: number): End {
     const final = FINAL_CODES.includes(code);
     const next = final ? 'never' : code === TOKEN_CODE ? 'token' : 'again';
-    const unsaid = next === 'again' ? '' : `The gateway closed with code ${code}`;
-    const error = this.#refusal ?? new PasserelleError(next === 'again' ? 'unavailable' : 'refused', unsaid);
-    return { next, error, strained: next === 'token' || STRAINED_CODES.includes(code) };
+    const unsaid = () =>
+      next === 'again' ? unavailable('') : new PasserelleError('refused', `The gateway closed with code ${code}`);
+    return { next, error: this.#refusal ?? unsaid(), strained: STRAINED_CODES.includes(code) };
   }
 }

@@ -3,9 +3,9 @@
  * are handled in the order in which they come, which is what the order of events rests on.
  */
 import { backoff } from './backoff.ts';
-import { PasserelleError } from './errors.ts';
+import { unavailable } from './errors.ts';
 import type { Feed } from './feed.ts';
-import { errorOf, eventOf, type Frame, fieldsOf, gapOf, memberOf } from './frames.ts';
+import { errorOf, eventOf, type Fields, type Frame, fieldsOf } from './frames.ts';
 import type { LinkListener } from './reconnector.ts';
 import type { Feeds, Request, Session } from './session.ts';
 import type { OpenSocket, SocketLink, SocketUser } from './socket-link.ts';
@@ -30,7 +30,6 @@ interface Slot {
 type Reply = (frame: Frame | undefined) => void;
 
 export class SocketSession implements Session, SocketUser {
-  readonly patienceMs: number;
   readonly #parts: SocketSessionParts;
   readonly #listener: LinkListener;
   readonly #link: SocketLink;
@@ -47,7 +46,6 @@ export class SocketSession implements Session, SocketUser {
     this.#parts = parts;
     this.#listener = listener;
     this.#link = parts.openSocket(this, listener, token);
-    this.patienceMs = this.#link.patienceMs;
   }
 
   opened(): void {
@@ -59,12 +57,12 @@ export class SocketSession implements Session, SocketUser {
   frame(frame: Frame): void {
     const { type, ref, channel, code } = frame;
     const reply = this.#replies.get(ref);
-    if (reply === undefined) {
+    if (!reply) {
       if (type === 'welcome') this.#welcomed = true;
-      const slot = this.#slots.get(String(channel));
-      if (slot !== undefined) deliver(slot.feed, frame);
+      const slot = this.#slots.get(channel);
+      if (slot) deliver(slot.feed, frame);
     } else if (code === 'unauthorized') {
-      this.#listener.ended({ next: 'token', error: errorOf(frame), strained: true }); // all replies are lost by that
+      this.#listener.ended({ next: 'token', error: errorOf(frame) }); // all replies are lost by that
     } else {
       this.#replies.delete(ref);
       reply(frame);
@@ -76,17 +74,17 @@ export class SocketSession implements Session, SocketUser {
     const wanted = this.#parts.feeds.get(channel);
     const slot = this.#slots.get(channel);
     if (!this.#link.isOpen) return; // once it is, all are subscribed to
-    if (wanted === undefined) this.#awaited.delete(channel);
-    if (slot === undefined) {
-      if (wanted !== undefined) this.#subscribe(wanted);
+    if (!wanted) this.#awaited.delete(channel);
+    if (!slot) {
+      if (wanted) this.#subscribe(wanted);
     } else if (slot.feed !== wanted && !slot.asking) this.#unsubscribe(channel, slot);
   }
 
-  ask(request: Request, fields: string): Promise<Frame> | undefined {
+  ask(request: Request, fields: string): Promise<Fields> | undefined {
     if (!this.#link.isOpen) return undefined;
     return new Promise((resolve, reject) => {
       this.#send(request, fields, (frame) => {
-        if (frame === undefined) reject(new PasserelleError('unavailable', 'The connection was lost'));
+        if (!frame) reject(unavailable(''));
         else if (frame.type === 'error') reject(errorOf(frame));
         else resolve(fieldsOf(frame));
       });
@@ -117,18 +115,18 @@ export class SocketSession implements Session, SocketUser {
     const { channel, position, tail } = feed;
     const slot = { feed, asking: true };
     this.#slots.set(channel, slot);
-    const start = position === undefined ? { tail } : { after: position };
+    const start = position ? { after: position } : { tail };
     this.#send('subscribe', JSON.stringify({ channel, ...start }), (frame) => {
-      if (frame === undefined) return;
+      if (!frame) return;
       slot.asking = false;
       if (frame.type !== 'error') {
-        feed.subscribed(String(frame.position), frame.recovered === true);
+        feed.subscribed(frame.position, frame.recovered);
         this.#awaited.delete(channel);
         this.changed(channel); // it may not be wanted any more
         return;
       }
       this.#slots.delete(channel);
-      if (frame.code === 'unavailable') this.#subscribeLater(String(frame.error));
+      if (frame.code === 'unavailable') this.#subscribeLater(frame.error);
       else {
         feed.refuse(errorOf(frame));
         this.changed(channel); // another may be wanted since
@@ -139,7 +137,7 @@ export class SocketSession implements Session, SocketUser {
   #unsubscribe(channel: string, slot: Slot): void {
     slot.asking = true;
     this.#send('unsubscribe', JSON.stringify({ channel }), (frame) => {
-      if (frame === undefined) return;
+      if (!frame) return;
       this.#slots.delete(channel);
       this.changed(channel);
     });
@@ -163,16 +161,8 @@ export class SocketSession implements Session, SocketUser {
 }
 
 function deliver(feed: Feed, frame: Frame): void {
-  switch (frame.type) {
-    case 'event':
-      feed.event(eventOf(frame));
-      return;
-    case 'gap':
-      feed.gap(gapOf(frame));
-      return;
-    case 'joined':
-    case 'left':
-      feed.presence(frame.type, memberOf(frame));
-      return;
-  }
+  const { type } = frame;
+  if (type === 'event') feed.event(eventOf(frame));
+  if (type === 'gap') feed.gap(fieldsOf(frame));
+  if (type === 'joined' || type === 'left') feed.presence(type, fieldsOf(frame));
 }

@@ -1,12 +1,10 @@
 /** An event stream as a link, read by `fetch`: what its statuses and its end mean. What its blocks say is for whoever opened it. */
-import { PasserelleError } from './errors.ts';
 import { type Block, blockReader } from './event-stream.ts';
 import { errorOfResponse } from './frames.ts';
 import { bearer } from './http.ts';
-import type { End, LinkListener } from './reconnector.ts';
+import { type End, type LinkListener, lost } from './reconnector.ts';
 
 const FINAL_STATUSES: readonly number[] = [204, 400, 403, 404, 429];
-const LOST: End = { next: 'again', error: new PasserelleError('unavailable', '') };
 
 /** `block` is called with one block after the other, in their order, until the function returned closes the stream. */
 export function openStream(
@@ -32,13 +30,13 @@ export function openStream(
         if (!signal.aborted) block(each);
       }
     }
-    return LOST;
+    return lost('');
   };
-  read().then(listener.ended, () => listener.ended(LOST)); // whatever it was, only the next attempt can tell more
+  read().then(listener.ended, () => listener.ended(lost(''))); // whatever it was, only the next attempt can tell more
   return () => abort.abort();
 }
 
 async function endOf(response: Response): Promise<End> {
   const next = FINAL_STATUSES.includes(response.status) ? 'never' : response.status === 401 ? 'token' : 'again';
-  return { next, error: await errorOfResponse(response), strained: next === 'token' };
+  return { next, error: await errorOfResponse(response) };
 }

@@ -8,7 +8,7 @@
  */
 import type { Block } from './event-stream.ts';
 import type { Feed } from './feed.ts';
-import { eventOf, type Frame, gapOf } from './frames.ts';
+import { eventOf, type Frame, fieldsOf } from './frames.ts';
 import type { End, LinkListener } from './reconnector.ts';
 import type { Feeds, Session } from './session.ts';
 import { openStream } from './stream-link.ts';
@@ -54,7 +54,7 @@ export class StreamSession implements Session {
   }
 
   ping(): void {
-    if (this.#closeStream === undefined) this.#listener.heard();
+    if (!this.#closeStream) this.#listener.heard();
   }
 
   /** Which reads the token again. */
@@ -76,7 +76,7 @@ export class StreamSession implements Session {
     const fields = JSON.parse(data) as Frame;
     const feed = this.#feeds.find(({ channel }) => channel === fields.channel);
     if (fields.event !== undefined) feed?.event(eventOf(fields));
-    else feed?.gap(gapOf(fields), positions[this.#feeds.indexOf(feed)]); // told once: the cursor is behind it
+    else feed?.gap(fieldsOf(fields), positions[this.#feeds.indexOf(feed)]); // told once: the cursor is behind it
   }
 
   #begin(positions: readonly string[]): void {

@@ -14,8 +14,8 @@ export class Tokens {
   readonly #ask: AskToken;
   readonly #now: () => number;
   #token: string | undefined;
-  /** When it ends, in milliseconds since 1970; unknown for a token that does not say. */
-  #end: number | undefined;
+  /** When it ends, in milliseconds since 1970; neither past nor to come (0, or not a number) for a token that does not say. */
+  #end = 0;
   #asking: Promise<string> | undefined;
 
   constructor(ask: AskToken, now: () => number) {
@@ -25,7 +25,7 @@ export class Tokens {
 
   /** The token in use, or a fresh one where that has ended. Rejects with what the page's own function rejects with. */
   async get(): Promise<string> {
-    const ended = this.#end !== undefined && this.#end <= this.#now();
+    const ended = this.#end > 0 && this.#end <= this.#now();
     return this.#token === undefined || ended ? this.fresh() : this.#token;
   }
 
@@ -49,7 +49,7 @@ export class Tokens {
 
   /** In how many milliseconds the next one is due; undefined where that is not known, or too late. */
   get dueInMs(): number | undefined {
-    const left = (this.#end ?? 0) - this.#now();
+    const left = this.#end - this.#now();
     return left > 0 ? Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, RENEW_AFTER * left)) : undefined;
   }
 
@@ -61,13 +61,13 @@ export class Tokens {
   }
 }
 
-/** The `exp` of a JWT, in milliseconds; undefined for whatever else. */
-function endOf(token: string): number | undefined {
+/** The `exp` of a JWT, in milliseconds; see `#end` for whatever else. */
+function endOf(token: string): number {
   try {
     const claims = token.split('.')[1] ?? '';
-    const { exp } = JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/'))) as { exp?: unknown };
-    return typeof exp === 'number' ? 1_000 * exp : undefined;
+    const { exp } = JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/'))) as { exp: number };
+    return 1_000 * exp;
   } catch {
-    return undefined; // no JWT: the gateway may tell
+    return 0; // no JWT: the gateway may tell
   }
 }

@@ -7,17 +7,18 @@ const PATIENCE = 2;
 const PROVEN_PATIENCE = 4;
 
 export class TransportChoice {
-  readonly #only: Transport | undefined;
+  readonly #wish: Transport | 'auto';
   #failures = 0;
   #proven = false;
 
-  /** `only`: what there is no choice about. */
-  constructor(only: Transport | undefined) {
-    this.#only = only;
+  /** There is a choice with `auto` only. */
+  constructor(wish: Transport | 'auto') {
+    this.#wish = wish;
   }
 
   get next(): Transport {
-    return this.#only ?? (this.#failures < this.#patience ? 'websocket' : 'sse');
+    if (this.#wish !== 'auto') return this.#wish;
+    return this.#failures < this.#patience ? 'websocket' : 'sse';
   }
 
   /** A WebSocket ended; something had come over it, or not a word. */
