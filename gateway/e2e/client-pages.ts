@@ -32,14 +32,21 @@ export interface SubscribeFrom {
   readonly tail?: number;
 }
 
-/** Begins a client without a subscription; further calls know it by its name. */
-export async function openClient(page: Page, name: string, transport: Transport): Promise<void> {
+/** Begins a client without a subscription; further calls know it by its name. `askToken` stands for the page's own server. */
+export async function openClient(
+  page: Page,
+  name: string,
+  transport: Transport,
+  askToken?: () => Promise<string>,
+): Promise<void> {
+  if (askToken !== undefined) await page.exposeFunction('askToken', askToken);
   // As text: an import would be the compiler's to rewrite.
   await page.evaluate(`import('/client.js').then(({ Passerelle }) => { globalThis.Passerelle = Passerelle; })`);
   await page.evaluate(
     ([key, kind]) => {
       const states: string[] = [];
-      const client = new Passerelle({ transport: kind, state: (state) => states.push(state) });
+      const token = globalThis.askToken;
+      const client = new Passerelle({ token, transport: kind, state: (state) => states.push(state) });
       globalThis.clients ??= {};
       globalThis.clients[key] = { client, states, events: [], resumed: 0, begun: [], ended: [], subscriptions: {} };
     },
@@ -129,7 +136,12 @@ export async function eventsOf(page: Page, name: string): Promise<readonly Told[
 
 /** The little of the client that is used above; the gateway itself is compiled without a browser's types. */
 declare global {
-  var Passerelle: new (options: { transport: Transport; state(state: string): void }) => BrowserClient;
+  var askToken: (() => Promise<string>) | undefined;
+  var Passerelle: new (options: {
+    token: (() => Promise<string>) | undefined;
+    transport: Transport;
+    state(state: string): void;
+  }) => BrowserClient;
   var clients: Record<string, PageClient> | undefined;
 }
 

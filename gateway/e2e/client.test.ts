@@ -20,6 +20,7 @@ import {
 import { launchBrowser } from './harness/browser.ts';
 import { type ChannelsFile, channelNames, SMALL_SIZE, writeChannelsFile } from './harness/fixtures.ts';
 import { call, post, publish } from './harness/http-client.ts';
+import { Issuer } from './harness/issuer.ts';
 import { GatewayProcess } from './harness/processes.ts';
 import { UnrulyProxy } from './harness/unruly-proxy.ts';
 
@@ -27,6 +28,8 @@ const TRANSPORTS = ['websocket', 'sse'] as const;
 /** Pages at a time: most of what they do is to wait until they may connect again. */
 const CONCURRENCY = 4;
 const CLIENT = 'client';
+/** A fifth of it is left when the next one is asked for. */
+const TOKEN_SECONDS = 6;
 const newChannel = channelNames();
 
 let redis: RedisDeployment;
@@ -34,13 +37,13 @@ let channels: ChannelsFile;
 /** The one behind the proxy, and the one by which is published meanwhile. */
 let gateways: readonly [GatewayProcess, GatewayProcess];
 let browser: Browser;
-let startGateway: () => Promise<GatewayProcess>;
+let startGateway: (more?: Readonly<Record<string, string>>) => Promise<GatewayProcess>;
 
 before(async () => {
   [redis, browser] = await Promise.all([startStandalone(), launchBrowser()]);
   channels = writeChannelsFile();
   const env = { REDIS_URL: redis.url, CHANNELS_FILE: channels.path, RETRY_MS: '100', KEEP_ALIVE_SECONDS: '1' };
-  startGateway = () => GatewayProcess.start({ env });
+  startGateway = (more = {}) => GatewayProcess.start({ env: { ...env, ...more } });
   gateways = await Promise.all([startGateway(), startGateway()]);
 });
 
@@ -69,6 +72,7 @@ async function onStage(
   play: (stage: Stage) => Promise<void>,
   urls: readonly string[] = [gateways[0].url],
   prepare: (stage: Pick<Stage, 'page' | 'proxy'>) => void | Promise<void> = () => undefined,
+  askToken?: () => Promise<string>,
 ): Promise<void> {
   const proxy = await UnrulyProxy.start(urls);
   const context = await browser.newContext();
@@ -78,7 +82,7 @@ async function onStage(
   try {
     await prepare({ page, proxy });
     await page.goto(`${proxy.url}/healthz`); // nothing else runs there
-    await openClient(page, CLIENT, transport);
+    await openClient(page, CLIENT, transport, askToken);
     const told: Stage['told'] = async (what, condition) => {
       let last: ClientReport | undefined;
       await until(what, async () => {
@@ -225,6 +229,35 @@ for (const transport of TRANSPORTS) {
         },
         [doomed.url, gateways[0].url],
       );
+    });
+
+    it('renews its token before it ends, again and again, and nobody notices', async (t) => {
+      const issuer = await Issuer.start();
+      t.after(() => issuer.stop());
+      const guarded = await startGateway({ TOKEN_SECRET: issuer.secret, TOKEN_CLOCK_TOLERANCE_SECONDS: '0' });
+      t.after(() => guarded.kill());
+      /** When each token that was handed out ends. */
+      const ends: number[] = [];
+      const askToken = () => {
+        ends.push(Date.now() + TOKEN_SECONDS * 1_000);
+        return issuer.signed({ endsIn: TOKEN_SECONDS });
+      };
+      const twoAreOver = () => ends.length > 2 && ends.every((end, index) => index > 1 || end < Date.now());
+      const play = async ({ page, proxy, told, data }: Stage) => {
+        const channel = newChannel('bulk');
+        await subscribe(page, CLIENT, { [channel]: {} });
+        await told('it is live', isLive);
+        let published = 0;
+        while (!twoAreOver()) {
+          await publishRange(channel, ++published, published);
+          await told('it hears on', ({ heard }) => heard >= published);
+        }
+        assert.deepEqual(await data(channel), numbers(1, published));
+        const { states, resumed } = await report(page, CLIENT);
+        assert.deepEqual([states, resumed], [['connecting', 'live'], 0]);
+        if (transport === 'websocket') assert.equal(proxy.upgrades, 1);
+      };
+      await onStage(transport, play, [guarded.url], undefined, askToken);
     });
 
     it('is told of a gap once', async () => {
