@@ -57,6 +57,12 @@ describe('tokens over WebSocket', () => {
     assert.deepEqual(gateway.shown, [`ws ${asked[0]}`, `ws ${asked[1]}`]);
   });
 
+  it('are not shown where they are empty', async () => {
+    open({ token: () => '' });
+    await live();
+    assert.deepEqual(gateway.shown, ['ws ']);
+  });
+
   it('are tried twice, where none is taken', async () => {
     const reasons: string[] = [];
     for (const n of [0, 1]) gateway.refused.add(`t${n}`);

@@ -1,5 +1,6 @@
 /** The token in use: asks the page for it, keeps it, and says when the next one is due. Knows no transport. */
 
+/** An empty one is none. */
 export type AskToken = () => string | Promise<string>;
 
 /** The part of a token's remaining life after which the next one is asked for. Where that fails, the same part of what is left follows. */
