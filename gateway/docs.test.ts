@@ -12,6 +12,7 @@ const DOCUMENTS = [
   'README.md',
   'CHANGELOG.md',
   'gateway/PROTOCOL.md',
+  'gateway/client/README.md',
   'loadtest/README.md',
   'infra/README.md',
   'k8s/README.md',

@@ -4,6 +4,7 @@ import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { buildClient } from './client.mjs';
+import { buildClientPackage } from './client-package.mjs';
 import { buildPages } from './pages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -28,6 +29,7 @@ cpSync('broker/redis/lua', 'dist/broker/redis/lua', { recursive: true });
 
 await buildPages('gateway/web', 'dist/gateway/web');
 buildClient('dist/gateway/web/client.js', 'dist/gateway/client-tests');
+buildClientPackage('dist/gateway/web/client.js', 'dist/gateway/client', 'dist/gateway/client-package');
 // Not into dist/gateway/web, all of which is served.
 buildSync({
   entryPoints: readdirSync('gateway/web', { recursive: true })
