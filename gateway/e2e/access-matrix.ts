@@ -24,12 +24,15 @@ export type Action =
   | 'typing'
   | 'read'
   | 'auth'
-  | 'health';
+  | 'health'
+  | 'ticket'
+  | 'disconnect'
+  | 'revoke';
 
 export interface Question {
   readonly transport: Transport;
   readonly action: Action;
-  /** A channel, a room, a user, or for `auth` the fresh token. */
+  /** A channel, a room, a user, for `revoke` a token's `jti`, or for `auth` the fresh token. */
   readonly target: string;
 }
 
@@ -128,6 +131,12 @@ async function askHttp(gateway: string, { action, target }: Question, shown: Sho
       return call(at('/api/channels'), { headers });
     case 'health':
       return call(at(target), { headers });
+    case 'ticket':
+      return post(at('/api/ticket'), {}, headers);
+    case 'disconnect':
+      return post(at('/api/disconnect'), { user: target }, headers);
+    case 'revoke':
+      return post(at('/api/revoke'), { jti: target }, headers);
     default:
       return call(at(`/api/${action}?channel=${target}`), { headers });
   }

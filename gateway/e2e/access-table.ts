@@ -3,7 +3,7 @@
  * credentials that it names; it asks nothing itself.
  */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { Action, Transport } from './access-matrix.ts';
 import type { Issuer } from './harness/issuer.ts';
 
@@ -222,6 +222,60 @@ export const TABLE: readonly Row[] = [
   ['anonymous', 'HTTP', 'channels', '', '-', '-', '403 forbidden'],
   ['open', 'HTTP', 'publish', 'notify:@bob', '-', '-', '200'],
   ['open', 'HTTP', 'channels', '', '-', 'nonsense', '200'],
+  // Tickets: each opens one connection or request, with the rights of its token, and is shown as a ticket only.
+  ['guarded', '/ws', 'connect', '', 'ticket', 'ticket', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'ticket used', 'ticket', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'ticket of none', 'ticket', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'ticket', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'ticket', 'header', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'ticket', 'subprotocol', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'HS256', 'ticket', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'key all', 'ticket', REFUSED],
+  ['guarded', '/ws', 'subscribe', 'chat:x', 'ticket to chat:*', 'ticket', 'subscribed'],
+  ['guarded', '/ws', 'subscribe', 'news', 'ticket to chat:*', 'ticket', 'forbidden'],
+  ['guarded', '/ws', 'auth', 'ticket', 'HS256', 'query', REFUSED],
+  ['guarded', '/ws', 'auth', 'HS256', 'ticket', 'ticket', 'authenticated'],
+  ['guarded', '/chat', 'connect', 'lobby', 'ticket', 'ticket', 'welcome ada'],
+  ['guarded', '/chat', 'connect', 'lobby', 'ticket used', 'ticket', REFUSED],
+  ['guarded', '/notifications', 'connect', '', 'ticket', 'ticket', 'history ada'],
+  ['guarded', '/notifications', 'connect', '', 'ticket used', 'ticket', REFUSED],
+  ['guarded', '/events', 'subscribe', 'news', 'ticket', 'ticket', '200'],
+  ['guarded', '/events', 'subscribe', 'notify:@bob', 'ticket', 'ticket', '403 forbidden'],
+  ['guarded', '/events', 'subscribe', 'news', 'ticket used', 'ticket', '401 unauthorized'],
+  ['guarded', 'HTTP', 'publish', 'news', 'ticket', 'ticket', '200'],
+  ['guarded', 'HTTP', 'publish', 'news', 'ticket used', 'ticket', '401 unauthorized'],
+  ['anonymous', '/ws', 'connect', '', 'ticket', 'ticket', 'welcome ada'],
+  ['anonymous', '/ws', 'connect', '', 'ticket used', 'ticket', REFUSED],
+  ['anonymous', '/events', 'subscribe', 'news', 'ticket used', 'ticket', '401 unauthorized'],
+  ['guarded', 'HTTP', 'ticket', '', 'HS256', 'header', '200'],
+  ['guarded', 'HTTP', 'ticket', '', 'ticket used', 'ticket', '401 unauthorized'],
+  ['guarded', 'HTTP', 'ticket', '', 'expired', 'header', '401 unauthorized'],
+  ['guarded', 'HTTP', 'ticket', '', 'revoked', 'header', '401 unauthorized'],
+  ['guarded', 'HTTP', 'ticket', '', 'key all', 'header', '403 forbidden'],
+  ['anonymous', 'HTTP', 'ticket', '', '-', '-', '401 unauthorized'],
+  // Tokens that were taken back, and what was handed out for them.
+  ['guarded', '/ws', 'connect', '', 'with jti', 'query', 'welcome ada'],
+  ['guarded', '/ws', 'connect', '', 'revoked', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'revoked', 'header', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'revoked', 'subprotocol', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'revoked by jti', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'jti of a revoked', 'query', REFUSED],
+  ['guarded', '/ws', 'connect', '', 'ticket of revoked', 'ticket', REFUSED],
+  ['guarded', '/ws', 'auth', 'revoked', 'HS256', 'query', REFUSED],
+  ['guarded', '/chat', 'connect', 'lobby', 'revoked', 'query', REFUSED],
+  ['guarded', '/notifications', 'connect', '', 'revoked', 'query', REFUSED],
+  ['guarded', '/events', 'subscribe', 'news', 'revoked', 'query', '401 unauthorized'],
+  ['guarded', '/events', 'subscribe', 'news', 'ticket of revoked', 'ticket', '401 unauthorized'],
+  ['guarded', 'HTTP', 'publish', 'news', 'revoked', 'header', '401 unauthorized'],
+  ['anonymous', '/events', 'subscribe', 'news', 'revoked', 'query', '401 unauthorized'],
+  // Whose it is to take back, and to end.
+  ['guarded', 'HTTP', 'revoke', 'nobodys', '-', '-', '401 unauthorized'],
+  ['guarded', 'HTTP', 'revoke', 'nobodys', 'HS256', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'revoke', 'nobodys', 'key orders', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'revoke', 'nobodys', 'key all', 'header', '200'],
+  ['guarded', 'HTTP', 'disconnect', 'nobody', 'HS256', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'disconnect', 'nobody', 'key orders', 'header', '403 forbidden'],
+  ['guarded', 'HTTP', 'disconnect', 'nobody', 'key all', 'header', '200'],
   // Where the key set cannot be fetched nothing is known of a token: that is no refusal for good.
   ['keyless', '/ws', 'connect', '', 'RS256 by JWKS', 'query', 'unavailable 1013'],
   ['keyless', '/events', 'subscribe', 'news', 'RS256 by JWKS', 'query', '200'],
@@ -237,10 +291,18 @@ export const KEYS = {
   unknown: 'key-of-the-tests-that-nobody-knows',
 };
 
+/** What the gateway that is asked does with tokens, and tickets, of its own. */
+export interface Counter {
+  ticketFor(token: string): Promise<string>;
+  /** Opens something by a ticket. */
+  use(ticket: string): Promise<void>;
+  revoke(what: { readonly token: string } | { readonly jti: string }): Promise<void>;
+}
+
 type Made = string | Promise<string>;
 
 /** What is shown, by the name that the table has for it. */
-const CREDENTIALS: Readonly<Record<string, (issuer: Issuer) => Made>> = {
+const CREDENTIALS: Readonly<Record<string, (issuer: Issuer, counter: Counter) => Made>> = {
   HS256: (issuer) => issuer.signed(),
   'HS256 of bob': (issuer) => issuer.signed({ sub: 'bob' }),
   RS256: (issuer) => issuer.signedBy('pem', 'RS256'),
@@ -288,6 +350,36 @@ const CREDENTIALS: Readonly<Record<string, (issuer: Issuer) => Made>> = {
   'sub with newline': (issuer) => issuer.signed({ sub: 'ada\n' }),
   'too long': (issuer) => issuer.signed({ more: 'x'.repeat(8_192) }),
   'no token': () => 'nonsense',
+  ticket: async (issuer, counter) => counter.ticketFor(await issuer.signed()),
+  'ticket used': async (issuer, counter) => {
+    const ticket = await counter.ticketFor(await issuer.signed());
+    await counter.use(ticket);
+    return ticket;
+  },
+  'ticket of none': () => 'V1StGXR8_Z5jdHi6B-myT',
+  'ticket to chat:*': async (issuer, counter) => counter.ticketFor(await issuer.signed({ subscribe: ['chat:*'] })),
+  'ticket of revoked': async (issuer, counter) => {
+    const token = await issuer.signed({ jti: randomUUID() });
+    const ticket = await counter.ticketFor(token);
+    await counter.revoke({ token });
+    return ticket;
+  },
+  'with jti': (issuer) => issuer.signed({ jti: randomUUID() }),
+  revoked: async (issuer, counter) => {
+    const token = await issuer.signed({ jti: randomUUID() });
+    await counter.revoke({ token });
+    return token;
+  },
+  'revoked by jti': async (issuer, counter) => {
+    const jti = randomUUID();
+    await counter.revoke({ jti });
+    return issuer.signed({ jti });
+  },
+  'jti of a revoked': async (issuer, counter) => {
+    const jti = randomUUID();
+    await counter.revoke({ token: await issuer.signed({ jti, sub: 'bob' }) });
+    return issuer.signed({ jti });
+  },
   'key all': () => KEYS.all,
   'key orders': () => KEYS.orders,
   'key hashed': () => KEYS.hashed,
@@ -296,13 +388,13 @@ const CREDENTIALS: Readonly<Record<string, (issuer: Issuer) => Made>> = {
 };
 
 /** `read X`: a token whose list `subscribe` is X; `write X` the same for `publish`. */
-export async function credential(issuer: Issuer, name: string): Promise<string> {
+export async function credential(issuer: Issuer, name: string, counter: Counter): Promise<string> {
   const [, list, pattern] = /^(read|write) (.*)$/.exec(name) ?? [];
   const patterns = pattern === '' || pattern === undefined ? [] : [pattern];
   if (list !== undefined) return issuer.signed(list === 'read' ? { subscribe: patterns } : { publish: patterns });
   const make = CREDENTIALS[name];
   assert.ok(make, `There is no credential ${name}`);
-  return make(issuer);
+  return make(issuer, counter);
 }
 
 async function relabelled(token: Promise<string>, alg: string): Promise<string> {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../../broker/testing/until.ts';
 import { aligned, ask, CONTENT, connect, type Shown } from './access-matrix.ts';
-import { credential, type GatewayName, KEYS, sha256, TABLE } from './access-table.ts';
+import { type Counter, credential, type GatewayName, KEYS, sha256, TABLE } from './access-table.ts';
 import { call, post, RawStream } from './harness/http-client.ts';
 import { type Claims, Issuer } from './harness/issuer.ts';
 import { GatewayProcess } from './harness/processes.ts';
@@ -21,9 +21,9 @@ let issuer: Issuer;
 const shownEver = new Set<string>(Object.values(KEYS));
 
 /** Shows one credential where the table says. */
-async function show(name: string, where: string): Promise<Shown> {
+async function show(name: string, where: string, gateway: GatewayName): Promise<Shown> {
   if (name === '-') return where === '-' ? {} : { authorization: where };
-  const text = await credential(issuer, name);
+  const text = await credential(issuer, name, counterOf(gateway));
   shownEver.add(text);
   const query = `token=${encodeURIComponent(text)}`;
   switch (where) {
@@ -31,6 +31,8 @@ async function show(name: string, where: string): Promise<Shown> {
       return { query };
     case 'header':
       return { authorization: `Bearer ${text}` };
+    case 'ticket':
+      return { query: `ticket=${encodeURIComponent(text)}` };
     case 'subprotocol':
       return { protocols: ['passerelle', text] };
     case 'twice':
@@ -100,14 +102,35 @@ function url(name: GatewayName): string {
   return gateway.url;
 }
 
+function counterOf(name: GatewayName): Counter {
+  const asked = async (path: string, key: string, body: object): Promise<unknown> => {
+    const { status, text, json } = await post(`${url(name)}${path}`, body, { authorization: `Bearer ${key}` });
+    assert.equal(status, 200, text);
+    return json;
+  };
+  return {
+    ticketFor: async (token) => {
+      shownEver.add(token);
+      return ((await asked('/api/ticket', token, {})) as { ticket: string }).ticket;
+    },
+    use: async (ticket) => {
+      assert.equal((await call(`${url(name)}/api/history?channel=news&ticket=${ticket}`)).status, 200);
+    },
+    revoke: async (what) => {
+      if ('token' in what) shownEver.add(what.token);
+      assert.deepEqual(await asked('/api/revoke', KEYS.all, what), { revoked: true });
+    },
+  };
+}
+
 it('lets everybody do what they may, and nothing else', async (t) => {
   const head = ['gateway', 'transport', 'action', 'target', 'credential', 'shown', 'expected', 'got', ''];
   const rows: string[][] = [];
   let wrong = 0;
   for (const [gateway, transport, action, target, name, where, expected] of TABLE) {
-    const fresh = action === 'auth' ? await credential(issuer, target) : target;
+    const fresh = action === 'auth' ? await credential(issuer, target, counterOf(gateway)) : target;
     if (action === 'auth') shownEver.add(fresh);
-    const shown = await show(name, where);
+    const shown = await show(name, where, gateway);
     const got = await ask(url(gateway), { transport, action, target: fresh }, shown).catch(
       (error: Error) => error.message,
     );
@@ -139,6 +162,16 @@ describe('a token that ends', { concurrency: true }, () => {
       assert.ok(lasted > (SECONDS - 1) * 1_000, `${lasted} ms`);
     });
   }
+
+  it('takes the tickets with it that were handed out for it', async () => {
+    const { ticketFor } = counterOf('guarded');
+    const token = await brief();
+    const [early, late] = [await ticketFor(token), await ticketFor(token)];
+    const stream = await RawStream.open(`${url('guarded')}/events?channel=news&ticket=${early}`);
+    assert.equal(stream.status, 200);
+    await until('the stream has ended', () => stream.ended);
+    assert.equal((await call(`${url('guarded')}/api/history?channel=news&ticket=${late}`)).status, 401);
+  });
 
   it('ends its event stream, and a reconnect with it is refused for good', async () => {
     const at = `${url('guarded')}/events?channel=news&token=${await brief()}`;
