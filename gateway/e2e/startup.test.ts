@@ -5,19 +5,22 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
 import { ports } from '../../broker/testing/ports.ts';
 import { until } from '../../broker/testing/until.ts';
 import { SETTINGS } from '../settings/config.ts';
+import type { Setting } from '../settings/setting.ts';
 import { SseClient, WsClient } from './harness/clients.ts';
 import { call, post, publish, RawStream } from './harness/http-client.ts';
 import { GatewayProcess } from './harness/processes.ts';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const LIMIT_MS = 60_000;
+/** Gateways that start at a time where many do. */
+const STARTS = 3;
 
 interface Ended {
   readonly code: number | null;
@@ -215,6 +218,38 @@ describe('settings that cannot be used', () => {
     const [fault = ''] = await faultsOf({ HOST: '192.0.2.1' });
     assert.match(fault, /192\.0\.2\.1/);
   });
+});
+
+describe('each setting, where it is wrong, stops the start with code 2 and is named:', { concurrency: STARTS }, () => {
+  // Whoever tried to listen all the same would say that this port is taken.
+  const server = createServer();
+  let taken: number;
+  before(async () => {
+    taken = await listenOn(server, 0);
+  });
+  after(() => server.close());
+
+  for (const setting of Object.values(SETTINGS)) {
+    test(setting.name, async () => {
+      const env = { PORT: String(taken), LOG_LEVEL: 'trace', [setting.name]: wrongValueOf(setting) };
+      const { code, stdout, stderr } = await run([], env);
+      assert.equal(code, 2, stderr);
+      assert.equal(stdout, '');
+      const faults = stderr.split('\n').filter((line) => line.startsWith('  - '));
+      assert.deepEqual(
+        faults.map((fault) => /^ {2}- (\w+)/.exec(fault)?.[1]),
+        [setting.name],
+        stderr,
+      );
+      assert.doesNotMatch(stderr, /^\s+at /m);
+    });
+  }
+
+  /** The first of these that the setting does not take; a file that is not there, where it takes every text for a path. */
+  function wrongValueOf(setting: Setting<unknown>): string {
+    const wrong = ['perhaps', 'with a \u0007 bell'].find((value) => !setting.parse(value).ok);
+    return wrong ?? '/no/such/file';
+  }
 });
 
 describe('Redis away at the start', () => {
