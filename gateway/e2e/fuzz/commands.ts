@@ -3,6 +3,7 @@
  * so that what is stored and who is subscribed meet. Pure; the healthy clients' channels never occur.
  */
 import type { Random } from '../harness/plan.ts';
+import { tokenOf, USERS } from './credentials.ts';
 import { Fields, type Tree } from './inputs.ts';
 
 /** The paths of WebSockets. */
@@ -92,7 +93,12 @@ function wsCommand(random: Random): Fields {
 }
 
 function auth(random: Random): Fields {
-  return Fields.of({ type: 'auth', token: random.pick(['a.b.c', 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.AAAA']) });
+  return Fields.of({ type: 'auth', token: tokenOf(random.pick(USERS)) });
+}
+
+/** Whether it is a fresh token, which ends the connection where anything is wrong with it. */
+export function isAuth(command: Fields): boolean {
+  return command.members.some(([name, value]) => name === 'type' && value === 'auth');
 }
 
 function start(random: Random): Record<string, Tree> {

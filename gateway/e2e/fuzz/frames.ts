@@ -4,7 +4,8 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Random } from '../harness/plan.ts';
-import { command, NAMES, PATHS, type Path, position, ROOMS } from './commands.ts';
+import { command, isAuth, NAMES, PATHS, type Path, position, ROOMS } from './commands.ts';
+import { KEY, tokenOf, USERS, type User, wrong } from './credentials.ts';
 import { mutated, mutatedBytes, oddText, oneLine, percentEncoded, randomBytes, render } from './inputs.ts';
 import { type Step, slowly, step } from './step.ts';
 
@@ -17,15 +18,11 @@ const READ_ALL = 'all-read';
 export function webSocketConversation(random: Random): Step[] {
   const path = random.pick(PATHS);
   const strange = random.below(6) === 0;
-  const opening = step(
-    random,
-    Buffer.from(strange ? strangeHandshake(random, path) : handshake(target(random, path))),
-    {
-      inputs: strange ? 1 : 0,
-      awaits: strange ? '' : '"type":"',
-      mayEnd: strange,
-    },
-  );
+  const opening = step(random, Buffer.from(strange ? strangeHandshake(random, path) : rightHandshake(random, path)), {
+    inputs: strange ? 1 : 0,
+    awaits: strange ? '' : '"type":"',
+    mayEnd: strange,
+  });
   const count = strange ? 3 : 5 + random.below(MAX_FRAMES - 5);
   const frames: Buffer[] = [];
   const last: Buffer[] = [];
@@ -47,15 +44,32 @@ export function webSocketConversation(random: Random): Step[] {
   return slow ? [slowly(random, opening), batch, slowly(random, end)] : [opening, batch, end];
 }
 
+/** As anybody, as a user, or, where that is no user's affair, as a server. */
+function rightHandshake(random: Random, path: Path): string {
+  const user = random.below(3) === 0 ? undefined : random.pick(USERS);
+  const where = target(random, path, user);
+  if (user === undefined)
+    return handshake(where, path === '/ws' && random.below(4) === 0 ? [`Authorization: Bearer ${KEY}`] : []);
+  const token = tokenOf(user);
+  switch (random.below(3)) {
+    case 0:
+      return handshake(where, [`Authorization: Bearer ${token}`]);
+    case 1:
+      return handshake(where, [`Sec-WebSocket-Protocol: passerelle, ${token}`]);
+    default:
+      return handshake(`${where}&token=${token}`);
+  }
+}
+
 /** A path whose query is right. */
-function target(random: Random, path: Path): string {
+function target(random: Random, path: Path, user: User | undefined): string {
   const query = new URLSearchParams();
   if (path === '/chat') {
     query.set('room', random.pick(ROOMS));
     if (random.below(2) === 0) query.set('username', random.below(3) === 0 ? oddText(random) : random.pick(NAMES));
     if (random.below(4) === 0) query.set('tail', `${random.below(50)}`);
   }
-  if (path === '/notifications' && random.below(2) === 0) query.set('user', random.pick(['ada', 'bob', 'x']));
+  if (path === '/notifications' && user !== undefined && random.below(2) === 0) query.set('user', user);
   if (path === '/notifications' && random.below(4) === 0) query.set('after', position(random));
   if (random.below(10) === 0) query.set('resume', oddText(random));
   return `${path}?${query}`.slice(0, 2_000);
@@ -71,17 +85,28 @@ function handshake(where: string, headers: readonly string[] = []): string {
 
 function strangeHandshake(random: Random, path: Path): string {
   const odd = () => oneLine(oddText(random), 1_000);
-  const name = random.pick(['room', 'username', 'after', 'tail', 'user', 'resume', 'token', '__proto__', '']);
-  const query = random.pick(['', '?', '?%', '?%ff=%zz', `?${name}=${percentEncoded(odd())}`, `?${name}=${odd()}`]);
+  const name = random.pick(['room', 'username', 'after', 'tail', 'user', 'resume', 'token', 'ticket', '__proto__', '']);
+  const shown = random.pick(['token', 'ticket']);
+  const query = random.pick([
+    '',
+    `?${shown}=${percentEncoded(wrong(random))}`,
+    '?',
+    '?%',
+    '?%ff=%zz',
+    `?${name}=${percentEncoded(odd())}`,
+    `?${name}=${odd()}`,
+  ]);
   const whole = handshake(
     `${path}${query}`,
     random.pick([
       [],
       [`Origin: ${random.pick(['null', 'http://evil.example', 'http://gateway', odd()])}`],
-      [`Sec-WebSocket-Protocol: ${random.pick(['passerelle', 'passerelle, a.b.c', ',,,', `passerelle,${odd()}`])}`],
+      [
+        `Sec-WebSocket-Protocol: ${random.pick(['passerelle', 'passerelle, a.b.c', ',,,', `passerelle,${odd()}`, `passerelle, ${wrong(random)}`])}`,
+      ],
       ['Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8; client_max_window_bits'],
       [`Sec-WebSocket-Extensions: ${odd()}`],
-      [`Authorization: ${random.pick(['Bearer', 'Bearer a.b.c', 'Basic YTpi', odd()])}`],
+      [`Authorization: ${random.pick(['Bearer', `Bearer ${wrong(random)}`, 'Basic YTpi', odd()])}`],
       ['Content-Length: 5', 'Transfer-Encoding: chunked'],
     ]),
   );
@@ -125,7 +150,7 @@ function message(random: Random, path: Path): { bytes: Buffer; ends: boolean } {
   else if (kind < 15) payload = Buffer.from(render(mutated(random, kind < 12 ? right : mutated(random, right))));
   else if (kind < 18) payload = mutatedBytes(random, Buffer.from(render(right)));
   else payload = random.below(2) === 0 ? Buffer.from(oddText(random)) : randomBytes(random, random.below(60));
-  const ends = payload.length > LARGEST || !isUtf8(payload);
+  const ends = payload.length > LARGEST || !isUtf8(payload) || (kind >= 5 && isAuth(right));
   const bytes = random.below(12) === 0 ? fragmented(random, payload) : frame(random, { opcode: OPCODE.text, payload });
   return { bytes, ends };
 }

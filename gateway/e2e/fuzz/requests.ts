@@ -4,6 +4,7 @@
  */
 import type { Random } from '../harness/plan.ts';
 import { channel, position, publication } from './commands.ts';
+import { KEY, tokenOf, USERS, wrong } from './credentials.ts';
 import {
   Fields,
   mutated,
@@ -39,9 +40,21 @@ function request(method: string, target: string, headers: readonly string[], bod
 }
 
 function post(random: Random): Buffer {
-  const path = random.pick(['/api/publish', '/api/publish', '/api/batch', '/api/batch', '/api/disconnect']);
+  const path = random.pick(POSTS);
   const bytes = body(random, path);
-  return request('POST', path, [`Content-Length: ${bytes.length}`, ...oddHeaders(random)], bytes);
+  const headers = random.below(3) === 0 ? oddHeaders(random) : credentials(random);
+  return request('POST', path, [`Content-Length: ${bytes.length}`, ...headers], bytes);
+}
+
+const POSTS = [
+  ...['/api/publish', '/api/publish', '/api/batch', '/api/batch'],
+  ...['/api/disconnect', '/api/revoke', '/api/ticket'],
+];
+
+/** Those of nobody, of a user or of a server; wrong now and then. */
+function credentials(random: Random): string[] {
+  const shown = random.pick([undefined, undefined, tokenOf(random.pick(USERS)), KEY, KEY, wrong(random)]);
+  return shown === undefined ? [] : [`Authorization: Bearer ${shown}`];
 }
 
 function body(random: Random, path: string): Buffer {
@@ -62,6 +75,12 @@ function rightBody(random: Random, path: string): Tree {
   if (path === '/api/publish') return publication(random);
   if (path === '/api/disconnect')
     return Fields.of({ [random.pick(['user', 'connection'])]: random.pick(['nobody', 'x']) });
+  if (path === '/api/revoke')
+    return random.pick([
+      Fields.of({ jti: `j${random.below(50)}`, expires: random.pick([1, 4_102_444_800]) }),
+      Fields.of({ token: wrong(random) }),
+    ]);
+  if (path === '/api/ticket') return Fields.of({});
   const length = random.below(40) === 0 ? random.pick([0, 1_000, 1_001]) : 1 + random.below(5);
   return Fields.of({ publishes: Array.from({ length }, () => publication(random)) });
 }
@@ -86,9 +105,9 @@ function encoded(random: Random, text: string): string {
 function get(random: Random): string {
   const path = random.pick(['/api/history', '/api/history', '/api/presence', '/api/channels', '/api/nothing', '/', '/ws', '/chat',
     '/stats', '/healthz', '/readyz', '/toString', '/__proto__', '/..%2f..%2fetc/passwd', '/%00', '//', '/api/publish']); // biome-ignore format: a list
-  const where = `${path}${query(random, ['channel', 'after', 'before', 'limit', 'prefix', 'token', '__proto__'])}`;
+  const where = `${path}${query(random, ['channel', 'after', 'before', 'limit', 'prefix', 'token', 'ticket', '__proto__'])}`;
   const method = random.below(6) === 0 ? random.pick(['OPTIONS', 'PUT', 'DELETE', 'PATCH', 'TRACE']) : 'GET';
-  return request(method, where, oddHeaders(random)).toString();
+  return request(method, where, random.below(2) === 0 ? oddHeaders(random) : credentials(random)).toString();
 }
 
 function oddHeaders(random: Random): string[] {
@@ -98,7 +117,7 @@ function oddHeaders(random: Random): string[] {
     random.pick([
       () => `Origin: ${random.pick(['null', 'http://evil.example', 'http://gateway', value()])}`,
       () => `Accept: ${random.pick(['text/event-stream', 'application/json', value()])}`,
-      () => `Authorization: ${random.pick(['Bearer a.b.c', 'Bearer', `Bearer ${value()}`, value()])}`,
+      () => `Authorization: ${random.pick([`Bearer ${wrong(random)}`, 'Bearer', `Bearer ${value()}`, value()])}`,
       () => `X-Forwarded-For: ${random.pick(['1.2.3.4', '::1, 5', value()])}`,
       () => `If-None-Match: ${value()}`,
       () => `Content-Type: ${value()}`,
@@ -109,11 +128,11 @@ function oddHeaders(random: Random): string[] {
 
 /** A stream that is opened, or refused, and left at once. */
 function stream(random: Random): string {
-  const headers = oddHeaders(random);
+  const headers = random.below(2) === 0 ? oddHeaders(random) : credentials(random);
   if (random.below(3) === 0) headers.push(`Last-Event-ID: ${oneLine(oddText(random))}`);
   if (random.below(2) === 0) headers.push('Accept: text/event-stream');
   const path = random.below(4) === 0 ? '/monitoring' : '/events';
-  const where = `${path}${query(random, ['channel', 'channel', 'after', 'tail', 'lastEventId', 'envelope', 'token'])}`;
+  const where = `${path}${query(random, ['channel', 'channel', 'after', 'tail', 'lastEventId', 'envelope', 'token', 'ticket'])}`;
   return request(random.below(10) === 0 ? 'OPTIONS' : 'GET', where, headers).toString();
 }
 

@@ -11,6 +11,7 @@ import { until } from '../../../broker/testing/until.ts';
 import { call } from '../harness/http-client.ts';
 import { GatewayProcess } from '../harness/processes.ts';
 import { conversation, inputsOf } from './conversation.ts';
+import { AUTHENTICATION, FOR_EVERYONE, KEY } from './credentials.ts';
 import { HEALTHY_NAMESPACE, Healthy } from './healthy.ts';
 import { type Outcome, talk } from './talk.ts';
 import { openFiles, residentBytes } from './vitals.ts';
@@ -44,6 +45,7 @@ export interface FuzzReport {
   readonly seconds: number;
 }
 
+const AS_SERVER = { headers: { authorization: `Bearer ${KEY}` } };
 const MEGABYTE = 1_048_576;
 /** Conversations at a time, and so also the most sockets that are written to slowly. */
 const AT_A_TIME = 100;
@@ -68,10 +70,11 @@ const MAX_TOLD = 20;
 export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
   const folder = mkdtempSync(join(tmpdir(), 'passerelle-fuzz-'));
   const channelsFile = join(folder, 'channels.json');
-  const few = { history: { size: 30, retention: '1m' } };
+  const few = { history: { size: 30, retention: '1m' }, rights: FOR_EVERYONE };
   const namespaces = {
     ...{ default: few, events: few, chat: few, notify: few },
-    [HEALTHY_NAMESPACE]: { history: { size: 1_000_000 } },
+    ephemeral: { rights: FOR_EVERYONE },
+    [HEALTHY_NAMESPACE]: { history: { size: 1_000_000 }, rights: FOR_EVERYONE },
   };
   writeFileSync(channelsFile, JSON.stringify({ namespaces }));
   const redis = await startStandalone();
@@ -83,11 +86,15 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
       MAX_CONNECTS_PER_SECOND: '0',
       MAX_FRAMES_PER_SECOND: '0',
       MAX_PUBLISHES_PER_SECOND: '0',
+      MAX_USER_PUBLISHES_PER_SECOND: '0',
+      MAX_KEY_PUBLISHES_PER_SECOND: '0',
+      MAX_ADDRESS_PUBLISHES_PER_SECOND: '0',
+      MAX_CONNECTIONS_PER_USER: '0',
       MAX_REFUSALS: '0',
       MAX_EVENT_LOOP_LAG_MS: '0',
     };
     const memory = { CHANNELS_FILE: channelsFile, RING_BYTES: `${MEGABYTE}`, NODE_OPTIONS: SMALL_HEAP };
-    return await run.report({ REDIS_URL: redis.url, ...memory, ...unlimited });
+    return await run.report({ REDIS_URL: redis.url, ...AUTHENTICATION, ...memory, ...unlimited });
   } finally {
     await run.end();
     await redis.stop();
@@ -201,7 +208,7 @@ class Run {
     if (!gateway.running) return 0;
     const left = async () => {
       const { active_connections } = fields((await call(`${gateway.url}/stats`)).json);
-      const { channels } = fields((await call(`${gateway.url}/api/channels`)).json);
+      const { channels } = fields((await call(`${gateway.url}/api/channels`, AS_SERVER)).json);
       const names = Array.isArray(channels) ? channels.map((each) => String(fields(each).channel)) : ['?'];
       return { connections: Number(active_connections) - healthy.connections, names: names.filter(isFuzzed) };
     };
