@@ -55,7 +55,8 @@ const WEB_SOCKETS: ReadonlySet<string> = new Set(['/ws', '/chat', '/notification
 const STREAMS: ReadonlySet<string> = new Set(['/events', '/monitoring']);
 
 export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
-  for (const [path, page] of options.pages) app.get(path, (res, req) => sendPage(res, req, page, everywhere(options)));
+  for (const [path, page] of options.pages)
+    app.get(path, (res, req) => sendPage(res, req, page, everywhere(options), false));
 
   app.any('/*', (res, req) => {
     options.tally.received++;
@@ -80,10 +81,15 @@ export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
       exchange.aborted = true;
     });
 
+    const page = method === 'HEAD' ? options.pages.get(path) : undefined;
+    if (page !== undefined) {
+      sendPage(res, req, page, everywhere(options), true);
+      return;
+    }
     const methods = Object.hasOwn(options.routes, path) ? options.routes[path] : undefined;
     const allow =
       methods === undefined ? allowElsewhere(path, options.pages) : [...Object.keys(methods), 'OPTIONS'].join(', ');
-    const handler = methods?.[method as Method];
+    const handler = methods?.[(method === 'HEAD' ? 'GET' : method) as Method];
     if (handler !== undefined && !allowed && method === 'POST') {
       const error =
         'Pages of this origin may not publish; the gateway allows its own origin and those in ALLOWED_ORIGINS';
@@ -91,6 +97,7 @@ export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
     } else if (handler !== undefined) {
       readBody(res, hasBody(req), options.maxBodyBytes, (body) => {
         if (body === undefined) {
+          options.tally.refusals.body_bytes++;
           const error = `The body is more than MAX_BODY_BYTES, which is ${options.maxBodyBytes}`;
           send(exchange, refusal({ code: 'too_large', error }), options, options.leaving() ? [] : [LAST_ANSWER]);
           return;
@@ -210,7 +217,7 @@ function readBody(
   });
 }
 
-function sendPage(res: HttpResponse, req: HttpRequest, page: Page, headers: Headers): void {
+function sendPage(res: HttpResponse, req: HttpRequest, page: Page, headers: Headers, head: boolean): void {
   const fresh = req.getHeader('if-none-match') === page.etag;
   res.cork(() => {
     res.writeStatus(statusLine(fresh ? 304 : 200));
@@ -222,7 +229,7 @@ function sendPage(res: HttpResponse, req: HttpRequest, page: Page, headers: Head
       ...PAGE_HEADERS,
       ...(page.anywhere ? ANYWHERE : [HERE]),
     ]);
-    if (fresh) res.endWithoutBody();
+    if (fresh || head) res.endWithoutBody();
     else res.end(page.body);
   });
 }
