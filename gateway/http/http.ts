@@ -11,7 +11,7 @@ import { statusLine } from '../protocol.ts';
 import { type ApiAnswer, type Handler, type Method, type Routes, refusal } from './api.ts';
 import { type Headers, PAGE_HEADERS } from './headers.ts';
 import { corsHeaders, type OriginCheck, preflightHeaders } from './origin.ts';
-import type { Page } from './pages.ts';
+import { acceptsGzip, type Page } from './pages.ts';
 
 export interface HttpOptions {
   readonly routes: Routes;
@@ -218,21 +218,27 @@ function readBody(
 }
 
 function sendPage(res: HttpResponse, req: HttpRequest, page: Page, headers: Headers, head: boolean): void {
-  const fresh = req.getHeader('if-none-match') === page.etag;
+  const zipped = acceptsGzip(req.getHeader('accept-encoding'));
+  const { etag, body } = zipped ? page.zipped : page.plain;
+  const fresh = req.getHeader('if-none-match') === etag;
   res.cork(() => {
     res.writeStatus(statusLine(fresh ? 304 : 200));
     writeHeaders(res, [
       ['Content-Type', page.type],
-      ['ETag', page.etag],
+      ['ETag', etag],
       ['Cache-Control', 'no-cache'],
+      ['Vary', 'Accept-Encoding'],
+      ...(zipped ? ZIPPED : []),
       ...headers,
       ...PAGE_HEADERS,
       ...(page.anywhere ? ANYWHERE : [HERE]),
     ]);
     if (fresh || head) res.endWithoutBody();
-    else res.end(page.body);
+    else res.end(body);
   });
 }
+
+const ZIPPED = [['Content-Encoding', 'gzip']] as const;
 
 /** What pages of every origin may load: it is the same for all, and says nothing of anybody. */
 const ANYWHERE = [
