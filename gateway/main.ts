@@ -267,8 +267,7 @@ function start(config: Config, isWorker: boolean): void {
   };
 
   const toSupervisor = isWorker ? processChannel() : undefined;
-  const { clockToleranceSeconds } = config.auth.tokenRules;
-  const guarded = authRoutes({ rights, tickets, revocations, tokens, clockToleranceSeconds, fleet, operations });
+  const guarded = authRoutes({ rights, tickets, revocations, tokens, fleet, operations });
   const colleagues =
     toSupervisor &&
     new Colleagues(toSupervisor, (question) => {

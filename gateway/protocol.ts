@@ -84,11 +84,20 @@ export const count = (field: string) => {
  */
 const MAX_DEPTH = 100;
 
-function deeperThan(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (levels === 0) return true;
-  for (const each of Object.values(value)) if (deeperThan(each, levels - 1)) return true;
-  return false;
+const TOO_DEEP = `"data" may be nested ${MAX_DEPTH} deep at most`;
+/** Such as 1e999: it would be written as null. */
+const TOO_LARGE = '"data" has a number that is larger than a double can be; send it as a string';
+
+/** Why a value cannot be an event's data; undefined where it can. */
+function faultOf(value: unknown, levels: number): string | undefined {
+  if (typeof value === 'number' && !Number.isFinite(value)) return TOO_LARGE;
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (levels === 0) return TOO_DEEP;
+  for (const each of Object.values(value)) {
+    const fault = faultOf(each, levels - 1);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }
 
 /** What a publisher sends, over either transport. `data` is any JSON value and must be there. */
@@ -105,7 +114,10 @@ export const publication = z.object({
   data: z
     .unknown()
     .refine((value) => value !== undefined, '"data" is missing: give any JSON value')
-    .refine((value) => !deeperThan(value, MAX_DEPTH), `"data" may be nested ${MAX_DEPTH} deep at most`),
+    .superRefine((value, context) => {
+      const message = faultOf(value, MAX_DEPTH);
+      if (message !== undefined) context.addIssue({ code: 'custom', message });
+    }),
   key: boundedText('"key" must be a string', {
     min: 1,
     max: MAX_KEY_LENGTH,

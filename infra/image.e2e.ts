@@ -9,20 +9,19 @@ import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import { until } from '../broker/testing/until.ts';
 import { WsClient } from '../gateway/e2e/harness/clients.ts';
+import { commandLine } from '../gateway/e2e/harness/command-line.ts';
 import { call } from '../gateway/e2e/harness/http-client.ts';
 import { Traffic } from '../gateway/e2e/harness/traffic.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    engine: { type: 'string', default: 'podman' },
-    image: { type: 'string', default: 'passerelle' },
-    redis: { type: 'string', default: 'docker.io/library/redis:7' },
-    memory: { type: 'string', default: '256m' },
-    subscribers: { type: 'string', default: '200' },
-  },
+const options = commandLine('npm run e2e:image -- [options]', {
+  engine: { about: 'podman or docker', default: 'podman' },
+  image: { about: 'the image that has been built', default: 'passerelle' },
+  redis: { about: 'the image of Redis, which is there or can be had', default: 'docker.io/library/redis:7' },
+  memory: { about: 'what each replica may have', default: '256m' },
+  subscribers: { about: 'clients that must miss nothing while one replica is stopped', default: 200 },
 });
 
 const RUN = `passerelle-${process.pid}`;
@@ -122,7 +121,7 @@ async function drains(gateways: readonly string[], urls: readonly string[]): Pro
   const traffic = await Traffic.start({
     seed: process.pid,
     urls: () => up,
-    subscribers: Number(options.subscribers),
+    subscribers: options.subscribers,
     channels: 10,
     eventsPerSecond: 100,
     mostEvents: 20_000,

@@ -52,6 +52,8 @@ async function bench(): Promise<void> {
   const chosen = chosenScenarios();
   if (!OUT.endsWith('.json')) fail('What --out names must end with .json');
   const machine = describeMachine();
+  if (machine.commit.endsWith('-dirty'))
+    console.log('There are changes that are not committed: these results are of no commit.');
   const centrifugo = values.centrifugo ?? onPath('centrifugo');
   const startedAt = Date.now();
   const seconds = () => Math.round((Date.now() - startedAt) / 1_000);

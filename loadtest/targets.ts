@@ -1,6 +1,7 @@
 /** What the gateway is to reach, and whether a run reached it. Ratios are of medians of one run. Pure. */
 import { table } from './report.ts';
 import { type Figure, median, PER_CPU_SECOND, RESIDENT_BYTES } from './results.ts';
+import { CLIENT_READS } from './scenarios/client.ts';
 import { LIVE, REACHED } from './scenarios/crowd.ts';
 import { latencyMetric } from './scenarios/latency.ts';
 import { PUBLISHES_PER_REDIS_SECOND } from './scenarios/publish.ts';
@@ -34,7 +35,15 @@ export function targets(figures: readonly Figure[]): readonly Target[] {
     of('redis-script', subject, PUBLISHES_PER_REDIS_SECOND, { 'idempotency key': key });
   const p99 = (subject: string) => of('latency', subject, latencyMetric(99), { 'share of capacity': '50%' });
   const loads = [1, 32] as const;
+  const read = (subject: string, connections: string) =>
+    of('client', subject, PER_CPU_SECOND, { [CLIENT_READS]: connections });
   return [
+    ...(['gateway', 'bare'] as const).map((subject) => ({
+      what: `CPU per delivery, ${subject}, with one connection in 50 read, against all: whether the client is the limit`,
+      least: 0.8,
+      most: 1.25,
+      measured: ratio(read(subject, 'all'), read(subject, 'one in 50')),
+    })),
     {
       what: 'CPU per delivery, WebSocket, 1 event a tick, against bare uWebSockets.js',
       most: 1.1,
@@ -95,11 +104,12 @@ export function targetTable(figures: readonly Figure[]): string {
 }
 
 function limit({ least, most }: Target): string {
+  if (least !== undefined && most !== undefined) return `${shown(least)} to ${shown(most)}`;
   return least === undefined ? `at most ${shown(most ?? 0)}` : `at least ${shown(least)}`;
 }
 
 function shown(value: number): string {
-  return value < 100 ? String(Number(value.toFixed(2))) : Math.round(value).toLocaleString('en');
+  return value < 100 ? String(Number(value.toPrecision(4))) : Math.round(value).toLocaleString('en');
 }
 
 function ratio(one: number | undefined, other: number | undefined): number | undefined {

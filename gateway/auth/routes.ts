@@ -19,8 +19,6 @@ export interface AuthRouteParts {
   readonly revocations: Pick<Revocations, 'revoke'>;
   /** Undefined where no key for tokens is configured. */
   readonly tokens: Pick<TokenVerifier, 'verify'> | undefined;
-  /** For how long after its `exp` a token is taken. */
-  readonly clockToleranceSeconds: number;
   readonly fleet: Pick<Fleet, 'ask'>;
   readonly operations: Pick<Operations, 'ask'>;
 }
@@ -99,11 +97,11 @@ async function disconnectEverywhere(
 
 /** A token must be one that is taken here, so that nobody takes a typing error for a revocation. */
 async function revoke(
-  { revocations, operations, tokens, clockToleranceSeconds }: AuthRouteParts,
+  { revocations, operations, tokens }: AuthRouteParts,
   { jti, token, expires }: z.infer<typeof revocation>,
 ): Promise<Outcome> {
   if (jti !== undefined) {
-    const expiresAtMs = expires === undefined ? undefined : (expires + clockToleranceSeconds) * 1_000;
+    const expiresAtMs = expires === undefined ? undefined : expires * 1_000;
     return operations.ask(async () => ({ revoked: await revocations.revoke(jti, expiresAtMs) }));
   }
   if (tokens === undefined) return wrongToken('this gateway takes no tokens');

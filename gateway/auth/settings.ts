@@ -66,7 +66,8 @@ export const AUTH_SETTINGS = {
     min: 0,
     max: 300,
     unit: 'seconds',
-    about: "How far the clock of whoever issues tokens may differ from this gateway's.",
+    about:
+      'How far the clock of whoever issues tokens may be ahead of this gateway\'s: a token is good so much before its "nbf". Its end ("exp") is kept to the second, so fetch a fresh one some seconds before.',
   }),
   tokenExpiry: choice('TOKEN_EXPIRY', 'required', {
     words: ['required', 'optional'],

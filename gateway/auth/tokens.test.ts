@@ -100,7 +100,7 @@ for (const alg of ['HS256', 'RS256', 'ES256', 'EdDSA', 'Ed25519'] as const) {
       await token({ name: 'Ada L.', jti: 't-1', iat: NOW_S, nbf: NOW_S }, { alg, header: { kid: 'any', typ: 'JWT' } }),
     );
     assert.deepEqual([user, name, tokenId], ['ada', 'Ada L.', 't-1']);
-    assert.equal(expiresAtMs, (NOW_S + 65) * 1_000);
+    assert.equal(expiresAtMs, (NOW_S + 60) * 1_000);
     assert.deepEqual([subscribe, publish], [undefined, undefined]);
   });
 }
@@ -219,12 +219,14 @@ test('a token of more than 8192 characters is not looked at', async () => {
   assert.equal((await accepted(await token({ padding: 'x'.repeat(6_000) }))).user, 'ada');
 });
 
-test('a token ends, with the tolerance between clocks, and says so to whoever comes too late', async () => {
-  assert.equal((await accepted(await token({ exp: NOW_S - 4 }))).expiresAtMs, (NOW_S + 1) * 1_000);
-  const { error, expired } = await refusal(await token({ exp: NOW_S - 5 }));
-  assert.match(error, /expired/);
-  assert.equal(expired, true);
-  assert.equal((await refusal(await token({ exp: NOW_S - 1 }), verifier({ clockToleranceSeconds: 0 }))).expired, true);
+test('a token ends when it says, and whoever comes too late is told so', async () => {
+  assert.equal((await accepted(await token({ exp: NOW_S + 1 }))).expiresAtMs, (NOW_S + 1) * 1_000);
+  for (const exp of [NOW_S, NOW_S - 1, NOW_S - 60])
+    for (const clockToleranceSeconds of [0, 5]) {
+      const { error, expired } = await refusal(await token({ exp }), verifier({ clockToleranceSeconds }));
+      assert.match(error, /expired/);
+      assert.equal(expired, true);
+    }
   const strangely = await refusal(await token({ exp: NOW_S - 5 }, { key: strange.HS256 }));
   assert.equal(strangely.expired, false);
 });

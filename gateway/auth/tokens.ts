@@ -18,7 +18,7 @@ export interface Identity {
   readonly user: string;
   /** As others are shown it; null where the token has none that can be shown. */
   readonly name: string | null;
-  /** When the token ends here: at its `exp`, and the tolerance between clocks later. Undefined for one that has no end. */
+  /** The token's `exp`; undefined for one that has no end. */
   readonly expiresAtMs: number | undefined;
   /** The token's own id, where it has one. */
   readonly tokenId: string | undefined;
@@ -122,7 +122,8 @@ export class TokenVerifier {
       } catch (error) {
         if (error instanceof errors.JWSSignatureVerificationFailed) continue;
         if (!(error instanceof errors.JOSEError)) throw error;
-        return { ...refused(sentenceFor(error)), expired: error instanceof errors.JWTExpired };
+        if (error instanceof errors.JWTExpired) return EXPIRED;
+        return refused(sentenceFor(error));
       }
     }
     return undefined;
@@ -144,6 +145,9 @@ export class TokenVerifier {
     const parsed = claims.safeParse(payload);
     if (!parsed.success) return refused(parsed.error.issues[0]?.message ?? 'The token has a claim of another form');
     const { sub, exp, jti, name, ...lists } = parsed.data;
+    const expiresAtMs = exp === undefined ? undefined : exp * 1_000;
+    // The tolerance is for tokens that begin: one that ends too soon is renewed too soon, and nothing is lost.
+    if (expiresAtMs !== undefined && expiresAtMs <= this.#parts.now()) return EXPIRED;
     const subscribe = patternsIn('subscribe', lists.subscribe, sub);
     if (!subscribe.ok) return refused(subscribe.error);
     const publish = patternsIn('publish', lists.publish, sub);
@@ -151,7 +155,7 @@ export class TokenVerifier {
     const identity: Identity = {
       user: sub,
       name: nameFrom(name),
-      expiresAtMs: exp === undefined ? undefined : (exp + this.#parts.rules.clockToleranceSeconds) * 1_000,
+      expiresAtMs,
       tokenId: jti,
       subscribe: subscribe.patterns,
       publish: publish.patterns,
@@ -194,7 +198,6 @@ function nameFrom(given: unknown): string | null {
 }
 
 function sentenceFor(error: errors.JOSEError): string {
-  if (error instanceof errors.JWTExpired) return 'The token has expired; get a fresh one';
   if (!(error instanceof errors.JWTClaimValidationFailed))
     return 'This is no JSON Web Token that this gateway can read';
   const missing = error.reason === 'missing';
@@ -217,6 +220,12 @@ function sentenceFor(error: errors.JOSEError): string {
 const KEYS_UNAVAILABLE: Refusal = {
   code: 'unavailable',
   error: 'The keys by which tokens are verified cannot be fetched now; try again shortly',
+};
+
+const EXPIRED: VerifiedToken = {
+  ok: false,
+  refusal: { code: 'unauthorized', error: 'The token has expired; get a fresh one' },
+  expired: true,
 };
 
 function refused(error: string): VerifiedToken & { readonly ok: false } {

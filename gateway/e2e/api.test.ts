@@ -385,13 +385,20 @@ describe('the HTTP API', () => {
   });
 
   test('answers HEAD without a body, so that what follows on the connection is not mistaken for one', async () => {
-    for (const path of ['/healthz', '/', '/nothing', '/events']) {
+    for (const [path, status] of [
+      ['/healthz', 200],
+      ['/', 200],
+      ['/client.js', 200],
+      ['/nothing', 404],
+      ['/events', 405],
+    ]) {
       const socket = await RawSocket.open(url);
       socket.write(`HEAD ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
       await socket.matching(/\r\n\r\n/);
       socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
       await socket.matching(/\r\n\r\nHTTP\/1\.1 200 OK[\s\S]*"ok"/);
-      assert.match(socket.received, /^HTTP\/1\.1 \d{3} [^\r]*\r\n([^\r]+\r\n)*\r\nHTTP\/1\.1 200 OK\r\n/, path);
+      const pattern = new RegExp(`^HTTP/1\\.1 ${status} [^\\r]*\\r\\n([^\\r]+\\r\\n)*\\r\\nHTTP/1\\.1 200 OK\\r\\n`);
+      assert.match(socket.received, pattern, `${path}`);
       socket.destroy();
     }
   });
@@ -462,7 +469,7 @@ describe('the HTTP API', () => {
     const end = await stats();
     assert.equal(end.total_connections, (start.total_connections ?? 0) + 1);
     assert.equal(end.active_connections, (start.active_connections ?? 0) + 1);
-    assert.equal(end.messages_sent, (start.messages_sent ?? 0) + 1);
+    assert.equal(end.messages_sent, (start.messages_sent ?? 0) + 3, 'the welcome, the reply and the event');
     assert((end.messages_received ?? 0) > (start.messages_received ?? 0));
 
     const asJson = await call(`${url}/metrics`, { headers: { accept: 'application/json' } });
@@ -474,8 +481,7 @@ describe('the HTTP API', () => {
     const metrics = parseMetrics(text);
     const open = metrics.get('passerelle_connections{transport="websocket",gateway="the-gateway"}');
     assert.equal(open, end.active_connections);
-    const delivered = metrics.get('passerelle_events_delivered_total{gateway="the-gateway"}');
-    assert.equal(delivered, end.messages_sent);
+    assert((metrics.get('passerelle_events_delivered_total{gateway="the-gateway"}') ?? 0) >= 1);
     assert.equal(metrics.get('passerelle_broker_ready{gateway="the-gateway"}'), 1);
   });
 

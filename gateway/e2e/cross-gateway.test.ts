@@ -3,13 +3,17 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
-import { SseClient, WsClient } from './harness/clients.ts';
+import { type Frame, SseClient, WsClient } from './harness/clients.ts';
 import { channelNames } from './harness/fixtures.ts';
 import { call, post, publish } from './harness/http-client.ts';
 import { GatewayProcess } from './harness/processes.ts';
 import { RawSocket } from './harness/raw-socket.ts';
 
 const name = channelNames();
+
+/** Whether a frame is a reply of this type to what was asked of the channel with a ref that begins with its name. */
+const isReply = (channel: string, kind: string) => (frame: Frame) =>
+  frame.type === kind && String(frame.ref).startsWith(`${channel} `);
 
 describe('two gateways on one Redis', () => {
   let redis: RedisDeployment;
@@ -45,6 +49,44 @@ describe('two gateways on one Redis', () => {
     assert.equal(reply.type, 'subscribed');
     return { client, reply };
   };
+
+  test('who subscribes and publishes at once gets the own event, before and after which the replies come in order', async (t) => {
+    const client = await WsClient.open(`${a.url}/ws`);
+    t.after(() => client.destroy());
+    for (let round = 0; round < 50; round++) {
+      const channel = name();
+      client.send({ type: 'subscribe', channel, ref: `${channel} 1` });
+      for (const ref of [2, 3]) client.send({ type: 'publish', channel, data: ref, ref: `${channel} ${ref}` });
+      client.send({ type: 'unsubscribe', channel, ref: `${channel} 4` });
+      const { ref } = await client.frames.find(({ type }) => type === 'unsubscribed');
+      assert.equal(ref, `${channel} 4`);
+      await until('both are published', () => client.frames.all.filter(isReply(channel, 'published')).length === 2);
+      assert.equal(client.frames.all.filter(isReply(channel, 'error')).length, 0);
+    }
+    const channel = name();
+    client.send({ type: 'subscribe', channel });
+    client.send({ type: 'publish', channel, data: 'own' });
+    const event = await client.frames.find((frame) => frame.type === 'event' && frame.channel === channel);
+    assert.equal(event.data, 'own');
+  });
+
+  test('requests that wait for a subscription are not more than they may be', async (t) => {
+    const client = await WsClient.open(`${b.url}/ws`);
+    t.after(() => client.destroy());
+    const channel = name();
+    client.send({ type: 'subscribe', channel });
+    for (let ref = 0; ref < 1_000; ref++) client.send({ type: 'publish', channel, data: ref, ref });
+    const replies = () => client.frames.all.filter(({ ref }) => ref !== undefined);
+    await until('each is answered', () => replies().length === 1_000);
+    const refused = replies().filter(({ type }) => type === 'error');
+    for (const { code, error } of refused) {
+      assert.equal(code, 'too_many');
+      assert.match(String(error), /wait for subscriptions|wait for their replies/);
+    }
+    const taken = replies().filter(({ type }) => type === 'published');
+    const events = () => client.frames.all.filter(({ type }) => type === 'event');
+    await until('each that was taken has come', () => events().length === taken.length);
+  });
 
   test('what is published on one reaches the subscribers of both, by both transports, in one order', async (t) => {
     const channel = name();

@@ -49,6 +49,25 @@ describe('headers for the safety of browsers', () => {
     }
   });
 
+  test('pages and the client come compressed to who takes that, and each form is known again by its own tag', async () => {
+    for (const path of ['/', '/client.js']) {
+      const plain = await fetch(gateway.url + path, { headers: { 'accept-encoding': 'identity' } });
+      const zipped = await fetch(gateway.url + path, { headers: { 'accept-encoding': 'gzip, br' } });
+      const [text, same] = [await plain.text(), await zipped.text()];
+      assert.equal(same, text);
+      assert.deepEqual(
+        [plain, zipped].map(({ headers }) => headers.get('content-encoding')),
+        [null, 'gzip'],
+      );
+      assert.ok(Number(zipped.headers.get('content-length')) < text.length / 2);
+      assert.equal(zipped.headers.get('vary'), 'Accept-Encoding');
+      const tag = String(zipped.headers.get('etag'));
+      const statusOf = async (encoding: string) =>
+        (await call(gateway.url + path, { headers: { 'accept-encoding': encoding, 'if-none-match': tag } })).status;
+      assert.deepEqual([await statusOf('gzip'), await statusOf('identity')], [304, 200]);
+    }
+  });
+
   test('pages of other origins may load the client, and nothing else', async () => {
     const policyOf = async (path: string) => (await call(gateway.url + path)).headers['cross-origin-resource-policy'];
     assert.equal(await policyOf('/client.js'), 'cross-origin');

@@ -54,7 +54,7 @@ export class Metrics {
       active_websockets: open.websocket,
       active_streams: open.sse,
       lagging_connections: tally.lagging,
-      messages_sent: tally.delivered,
+      messages_sent: tally.sent,
       messages_received: tally.received,
       events_published: tally.published,
       duplicate_publishes: tally.duplicates,

@@ -186,7 +186,7 @@ export class MonitorStream {
 
 function totalsOf(tally: Tally): Totals {
   return {
-    messages_sent_rate: tally.delivered,
+    messages_sent_rate: tally.sent,
     bytes_sent_rate: tally.deliveredBytes,
     messages_received_rate: tally.received,
     events_published_rate: tally.published,

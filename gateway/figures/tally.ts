@@ -17,6 +17,8 @@ export class Tally {
   turnedAway = 0;
   /** Events written to connections. */
   delivered = 0;
+  /** Frames written to WebSockets that are no events: replies, errors, what was echoed. */
+  replies = 0;
   /** Bytes of those, before any framing. */
   deliveredBytes = 0;
   /** Gap notices written to connections. */
@@ -40,6 +42,11 @@ export class Tally {
   lagCloses = 0;
   /** Connections that ended, by close code or, for SSE, by its cause. */
   readonly closes = new Map<string, number>();
+
+  /** All that was written to connections: events, gap notices and replies. */
+  get sent(): number {
+    return this.delivered + this.gaps + this.replies;
+  }
 
   /** A client may close with any of 4,000 codes: those that mean nothing here are counted together. */
   closed(transport: 'websocket' | 'sse', why: string): void {

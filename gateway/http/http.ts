@@ -11,7 +11,7 @@ import { statusLine } from '../protocol.ts';
 import { type ApiAnswer, type Handler, type Method, type Routes, refusal } from './api.ts';
 import { type Headers, PAGE_HEADERS } from './headers.ts';
 import { corsHeaders, type OriginCheck, preflightHeaders } from './origin.ts';
-import type { Page } from './pages.ts';
+import { acceptsGzip, type Page } from './pages.ts';
 
 export interface HttpOptions {
   readonly routes: Routes;
@@ -55,7 +55,8 @@ const WEB_SOCKETS: ReadonlySet<string> = new Set(['/ws', '/chat', '/notification
 const STREAMS: ReadonlySet<string> = new Set(['/events', '/monitoring']);
 
 export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
-  for (const [path, page] of options.pages) app.get(path, (res, req) => sendPage(res, req, page, everywhere(options)));
+  for (const [path, page] of options.pages)
+    app.get(path, (res, req) => sendPage(res, req, page, everywhere(options), false));
 
   app.any('/*', (res, req) => {
     options.tally.received++;
@@ -80,10 +81,15 @@ export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
       exchange.aborted = true;
     });
 
+    const page = method === 'HEAD' ? options.pages.get(path) : undefined;
+    if (page !== undefined) {
+      sendPage(res, req, page, everywhere(options), true);
+      return;
+    }
     const methods = Object.hasOwn(options.routes, path) ? options.routes[path] : undefined;
     const allow =
       methods === undefined ? allowElsewhere(path, options.pages) : [...Object.keys(methods), 'OPTIONS'].join(', ');
-    const handler = methods?.[method as Method];
+    const handler = methods?.[(method === 'HEAD' ? 'GET' : method) as Method];
     if (handler !== undefined && !allowed && method === 'POST') {
       const error =
         'Pages of this origin may not publish; the gateway allows its own origin and those in ALLOWED_ORIGINS';
@@ -91,6 +97,7 @@ export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
     } else if (handler !== undefined) {
       readBody(res, hasBody(req), options.maxBodyBytes, (body) => {
         if (body === undefined) {
+          options.tally.refusals.body_bytes++;
           const error = `The body is more than MAX_BODY_BYTES, which is ${options.maxBodyBytes}`;
           send(exchange, refusal({ code: 'too_large', error }), options, options.leaving() ? [] : [LAST_ANSWER]);
           return;
@@ -210,22 +217,28 @@ function readBody(
   });
 }
 
-function sendPage(res: HttpResponse, req: HttpRequest, page: Page, headers: Headers): void {
-  const fresh = req.getHeader('if-none-match') === page.etag;
+function sendPage(res: HttpResponse, req: HttpRequest, page: Page, headers: Headers, head: boolean): void {
+  const zipped = acceptsGzip(req.getHeader('accept-encoding'));
+  const { etag, body } = zipped ? page.zipped : page.plain;
+  const fresh = req.getHeader('if-none-match') === etag;
   res.cork(() => {
     res.writeStatus(statusLine(fresh ? 304 : 200));
     writeHeaders(res, [
       ['Content-Type', page.type],
-      ['ETag', page.etag],
+      ['ETag', etag],
       ['Cache-Control', 'no-cache'],
+      ['Vary', 'Accept-Encoding'],
+      ...(zipped ? ZIPPED : []),
       ...headers,
       ...PAGE_HEADERS,
       ...(page.anywhere ? ANYWHERE : [HERE]),
     ]);
-    if (fresh) res.endWithoutBody();
-    else res.end(page.body);
+    if (fresh || head) res.endWithoutBody();
+    else res.end(body);
   });
 }
+
+const ZIPPED = [['Content-Encoding', 'gzip']] as const;
 
 /** What pages of every origin may load: it is the same for all, and says nothing of anybody. */
 const ANYWHERE = [

@@ -68,7 +68,7 @@ export const LIMIT_SETTINGS = {
     0,
     100_000,
     'publishes per second',
-    'The same for each API key. Each publish of a batch counts.',
+    'The same for all that is published by one API key through this gateway: a server that spreads over several gets as many times as much. Each publish of a batch counts.',
   ),
   maxAddressPublishesPerSecond: limit(
     'MAX_ADDRESS_PUBLISHES_PER_SECOND',

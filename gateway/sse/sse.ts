@@ -53,6 +53,7 @@ function begin(exchange: Exchange, res: HttpResponse, req: HttpRequest, options:
   if (!asked.allowed) {
     refuseOrigin(res, asked, options);
   } else if (!decoded.ok) {
+    if (decoded.refusal.code === 'too_many') options.tally.refusals.channels++;
     refuse(res, asked, decoded.refusal, options);
   } else {
     const sources = { authorization: req.getHeader('authorization'), query, protocols: '' };

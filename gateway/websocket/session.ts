@@ -29,13 +29,18 @@ export interface SessionContext extends SessionParts {
   readonly maxChannels: number;
 }
 
-/** A subscription, or, while it is being made or ended, the promise of that. */
+/** A subscription, or, while it is being made, the promise of that. */
 type Slot = Subscription | Promise<void>;
+
+/** Requests of one connection that may wait for subscriptions, each of them as large as a frame may be. */
+const MAX_WAITING = 256;
 
 export class Session extends SocketSession {
   readonly #context: SessionContext;
   readonly #resume: string;
   readonly #slots = new SmallMap<Slot>();
+  /** Requests that wait for a subscription. */
+  #waiting = 0;
   /** The notices of presence, of the channels whose namespace announces them. */
   #notices: Map<string, Subscription> | undefined;
 
@@ -71,7 +76,7 @@ export class Session extends SocketSession {
     const decoded = decodeCommand(text);
     switch (decoded.kind) {
       case 'command':
-        this.#run(decoded.command);
+        this.#take(decoded.command);
         return;
       case 'refused':
         this.refuse(decoded.refusal, decoded.ref);
@@ -113,6 +118,23 @@ export class Session extends SocketSession {
     return noticed === undefined ? run.frames : run.framesAs(noticeFrame, noticed);
   }
 
+  /** What is asked of a channel whose subscription is being made waits for that: its own publish then reaches who asked for both at once. */
+  #take(command: Command): void {
+    const slot = 'channel' in command ? this.#slots.get(command.channel) : undefined;
+    if (!(slot instanceof Promise)) {
+      this.#run(command);
+    } else if (this.#waiting >= MAX_WAITING) {
+      const error = `More than ${MAX_WAITING} requests wait for subscriptions that are being made; wait for their replies`;
+      this.refuse({ code: 'too_many', error }, command.ref);
+    } else {
+      this.#waiting++;
+      void slot.then(() => {
+        this.#waiting--;
+        if (!this.closed) this.#take(command);
+      });
+    }
+  }
+
   #run(command: Command): void {
     switch (command.type) {
       case 'subscribe':
@@ -143,15 +165,9 @@ export class Session extends SocketSession {
     }
   }
 
-  #subscribe(command: Command & { type: 'subscribe' }): void {
-    const { channel, after, tail, ref } = command;
-    const { maxChannels } = this.#context;
-    const slot = this.#slots.get(channel);
-    if (slot instanceof Promise) {
-      this.#inTurn(slot, () => this.#subscribe(command));
-      return;
-    }
-    if (slot !== undefined) {
+  #subscribe({ channel, after, tail, ref }: Command & { type: 'subscribe' }): void {
+    const { maxChannels, tally } = this.#context;
+    if (this.#slots.get(channel) !== undefined) {
       const error = `Already subscribed to ${channel}; unsubscribe first to start from another position`;
       this.refuse({ code: 'bad_request', error }, ref);
       return;
@@ -162,6 +178,7 @@ export class Session extends SocketSession {
       return;
     }
     if (this.#slots.size >= maxChannels) {
+      tally.refusals.channels++;
       const error = `A connection may have ${maxChannels} channels; unsubscribe from one, or open another connection`;
       this.refuse({ code: 'too_many', error }, ref);
       return;
@@ -216,11 +233,7 @@ export class Session extends SocketSession {
 
   #unsubscribe({ channel, ref }: Command & { type: 'unsubscribe' }): void {
     const slot = this.#slots.get(channel);
-    if (slot instanceof Promise) {
-      this.#inTurn(slot, () => this.#unsubscribe({ type: 'unsubscribe', channel, ref }));
-      return;
-    }
-    if (slot === undefined) {
+    if (slot === undefined || slot instanceof Promise) {
       this.refuse({ code: 'bad_request', error: `Not subscribed to ${channel}` }, ref);
       return;
     }
@@ -228,13 +241,6 @@ export class Session extends SocketSession {
     this.#give(channel, slot);
     this.#context.members.exit(channel, this.id);
     this.send(frame('unsubscribed', { channel }, ref));
-  }
-
-  /** What is asked of a channel while its subscription is being made is answered in the order asked. */
-  #inTurn(making: Promise<void>, command: () => void): void {
-    void making.then(() => {
-      if (!this.closed) command();
-    });
   }
 
   /** Gives a channel back, and its notices. */

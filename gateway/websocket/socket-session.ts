@@ -222,6 +222,7 @@ export abstract class SocketSession implements Sink, Member, Sender {
   /** Writes a reply, after those before it and before any event of a subscription that is followed only afterwards. */
   protected send(text: string): void {
     if (this.#closed) return;
+    this.#parts.tally.replies++;
     this.#replies ??= [];
     this.#replies.push(text);
     this.#list();
@@ -230,6 +231,7 @@ export abstract class SocketSession implements Sink, Member, Sender {
   /** Writes a binary reply. */
   protected sendBinary(bytes: ArrayBuffer): void {
     this.flush();
+    this.#parts.tally.replies++;
     this.outlet.sendBinary(bytes);
   }
 

@@ -368,6 +368,7 @@ class Socket implements Outlet, Connection, Taker {
     if (!this.#open) return;
     const error = `A frame of ${bytes} bytes is more than MAX_MESSAGE_BYTES, which is ${this.#options.maxMessageBytes}`;
     this.#options.tally.errors++;
+    this.#options.tally.refusals.frame_bytes++;
     this.#ws.send(errorFrame({ code: 'too_large', error }), false);
     this.close(CLOSE.tooLarge, 'Frame too large');
   }

@@ -9,26 +9,30 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { until } from '../../broker/testing/until.ts';
+import { commandLine } from '../../gateway/e2e/harness/command-line.ts';
 import { environment } from '../../gateway/settings/config.ts';
 import { ControlPlane } from './control-plane.ts';
 import { Life } from './life.ts';
 import { Tools } from './tools.ts';
 import { validateAll } from './validate.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    binaries: { type: 'string' },
-    crds: { type: 'string' },
-    clients: { type: 'string', default: '1000' },
-    rate: { type: 'string', default: '50' },
-    only: { type: 'string' },
-    inside: { type: 'boolean', default: false },
+const options = commandLine('npm run e2e:cluster -- --binaries DIR --crds DIR [options]', {
+  binaries: {
+    about: 'where etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl and helm are',
+    default: undefined,
   },
+  crds: { about: 'where the definitions of the custom kinds are', default: undefined },
+  clients: { about: 'clients that must miss nothing', default: 1_000 },
+  rate: { about: 'events published per second', default: 50 },
+  only: { about: 'manifests or life, in place of both', default: undefined },
+  inside: { about: 'the network namespace is made already', default: false },
 });
 const { binaries, crds } = options;
-if (binaries === undefined || crds === undefined) throw new Error('usage: --binaries DIR --crds DIR');
+if (binaries === undefined || crds === undefined) {
+  console.error('--binaries and --crds are needed: k8s/README.md says where both come from');
+  process.exit(2);
+}
 
 if (options.inside) await main(resolve(binaries), resolve(crds));
 else process.exit(again(resolve(binaries)));
@@ -66,8 +70,8 @@ async function main(programs: string, definitions: string): Promise<void> {
         plane,
         tools,
         folder,
-        clients: Number(options.clients),
-        eventsPerSecond: Number(options.rate),
+        clients: options.clients,
+        eventsPerSecond: options.rate,
         note: say,
       }).run();
     failed = false;

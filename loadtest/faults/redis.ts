@@ -136,17 +136,23 @@ export async function aMaster(world: World, random: Random): Promise<RedisServer
 
 /** Deletes half of what a channel is, as Redis does with a policy that evicts. */
 async function evict(world: World, random: Random, half: 'stream' | 'head'): Promise<boolean> {
-  const key = KEYS[half](random.pick(CHANNELS));
+  const channel = random.pick(CHANNELS);
+  const key = KEYS[half](channel);
   const server = await world.redis.masterOf(key);
   const found = Number(await server.command('DEL', key)) > 0;
-  if (half === 'stream') world.losses.push({ from: 0, until: Date.now() });
+  if (half === 'stream') world.losses.push({ from: 0, until: Date.now(), channels: [channel] });
   return found;
 }
 
-/** Empties servers. What was stored until now may be lost. */
+/** Empties servers. What was stored until now in the channels that are theirs may be lost. */
 export async function flush(world: World, servers: readonly RedisServer[]): Promise<void> {
+  const channels: string[] = [];
+  for (const channel of CHANNELS) {
+    const master = await world.redis.masterOf(KEYS.stream(channel)).catch(() => undefined); // not known just now
+    if (master === undefined || servers.includes(master)) channels.push(channel);
+  }
   for (const server of servers) await server.command('FLUSHALL');
-  world.losses.push({ from: 0, until: Date.now() });
+  world.losses.push({ from: 0, until: Date.now(), channels });
 }
 
 /** Runs with settings of a server changed, and puts them back. */

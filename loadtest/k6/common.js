@@ -6,8 +6,10 @@ export const JSON_BODY = { headers: { 'Content-Type': 'application/json' } };
 
 /** So many at most, unless the command line says otherwise: -e VUS=100 -e SECONDS=60. */
 export function load(vus, seconds) {
-  return { vus: Number(__ENV.VUS ?? vus), seconds: Number(__ENV.SECONDS ?? seconds) };
+  asked = { vus: Number(__ENV.VUS ?? vus), seconds: Number(__ENV.SECONDS ?? seconds) };
+  return asked;
 }
+let asked = {};
 
 /** One scenario with a steady number of connections, each by one virtual user for the whole time. */
 export function steady(exec, { vus, seconds }, more = {}) {
@@ -17,7 +19,7 @@ export function steady(exec, { vus, seconds }, more = {}) {
 /** What is told of a distribution. */
 export const TREND = ['avg', 'min', 'med', 'max', 'p(95)', 'p(99)'];
 
-/** Thresholds and figures as a text, and as JSON where -e SUMMARY=file asks for it. */
+/** Thresholds and figures as a text, and as JSON where -e SUMMARY=file asks for it: with what was asked for, and when. */
 export function summary(data) {
   const lines = [];
   const kept = {};
@@ -29,5 +31,10 @@ export function summary(data) {
   }
   const text = `${lines.join('\n')}\n`;
   const file = __ENV.SUMMARY;
-  return { stdout: text, ...(file ? { [file]: `${JSON.stringify({ metrics: kept }, null, 1)}\n` } : {}) };
+  return {
+    stdout: text,
+    ...(file
+      ? { [file]: `${JSON.stringify({ ...asked, measuredAt: new Date().toISOString(), metrics: kept }, null, 1)}\n` }
+      : {}),
+  };
 }

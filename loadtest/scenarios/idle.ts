@@ -26,7 +26,7 @@ const COLLECTING = { NODE_OPTIONS: `--max-semi-space-size=1 --import ${new URL('
 const CHANNELS = 100;
 
 export const CONNECTS_PER_CPU_SECOND = 'connects with a subscription per CPU second';
-const PROCESS_MB = 'resident MB of the process without them';
+export const PROCESS_MB = 'resident MB of the process without them';
 export const CONNECT_SECONDS = 'seconds per 1,000 connects';
 
 export const IDLE: Scenario = {

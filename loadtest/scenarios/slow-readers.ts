@@ -138,9 +138,10 @@ async function laggingAt(url: string): Promise<number> {
   return stats.lagging_connections;
 }
 
-/** Publishes events that bear the moment at which they were due, in microseconds. */
+/** Publishes events that bear the moment at which they were due, in microseconds, each a later one than the one before. */
 class Publisher {
   published = 0;
+  #stamp = 0;
   readonly #run: Run;
 
   constructor(run: Run) {
@@ -164,7 +165,8 @@ class Publisher {
   async #publish(times: readonly number[]): Promise<void> {
     this.published += times.length;
     const publishes = times.map((time) => {
-      const stamp = String(Math.round(time * 1_000)).padStart(STAMP_DIGITS, '0');
+      this.#stamp = Math.max(this.#stamp + 1, Math.round(time * 1_000));
+      const stamp = String(this.#stamp).padStart(STAMP_DIGITS, '0');
       return `{"channel":"${CHANNEL}","data":${payload(EVENT_BYTES, stamp)}}`;
     });
     await this.#run.lab.publish(`{"publishes":[${publishes.join(',')}]}`);
@@ -196,16 +198,35 @@ class Latencies {
   }
 }
 
-/** How many events each connection got. */
+/** How many events each connection got that were later than the one before: one that came twice or out of order is not counted. */
 class PerConnection {
   readonly #counts: Int32Array;
+  readonly #latest: Float64Array;
+  /** What a read cut off in the middle of a stamp. */
+  readonly #rests = new Map<number, Uint8Array>();
 
   constructor(sockets: LoadSockets, connections: number) {
     this.#counts = new Int32Array(connections);
+    this.#latest = new Float64Array(connections);
     sockets.reader = (bytes, index) => {
-      for (let at = bytes.indexOf(MARK); at !== -1; at = bytes.indexOf(MARK, at + 1))
-        this.#counts[index] = (this.#counts[index] ?? 0) + 1;
+      const rest = this.#rests.get(index);
+      this.#rests.delete(index);
+      this.#read(rest === undefined ? bytes : Buffer.concat([rest, bytes]), index);
     };
+  }
+
+  #read(bytes: Uint8Array, index: number): void {
+    for (let at = bytes.indexOf(MARK); at !== -1; at = bytes.indexOf(MARK, at + 1)) {
+      const digits = bytes.subarray(at + 1, at + 1 + STAMP_DIGITS);
+      if (digits.length < STAMP_DIGITS) {
+        this.#rests.set(index, bytes.slice(at));
+        return;
+      }
+      const stamp = Number(Buffer.from(digits).toString('latin1'));
+      if (stamp <= (this.#latest[index] ?? 0)) continue;
+      this.#latest[index] = stamp;
+      this.#counts[index] = (this.#counts[index] ?? 0) + 1;
+    }
   }
 
   /** Those that got exactly so many. */

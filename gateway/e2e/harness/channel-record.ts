@@ -31,6 +31,7 @@ export class ChannelRecord {
   /** After what subscribers got events that are lost. */
   readonly #claims = new Map<Position, Claim[]>();
 
+  /** `losses` are those of this channel. */
   constructor(name: string, losses: readonly Loss[], report: Report) {
     this.#name = name;
     this.#losses = losses;

@@ -176,6 +176,16 @@ describe('where Redis lost the third and the fourth of six events', () => {
     assert.deepEqual(found([1, 2, 3, 4].map(got)), ['untold: a']);
   });
 
+  test('what another channel lost excuses nothing here', () => {
+    const of = (channels: readonly string[]) =>
+      faults(publishes, [subscription([1, 2, 5, 6].map(got))], {
+        histories,
+        losses: losses.map((loss) => ({ ...loss, channels })),
+      });
+    assert.deepEqual(of([CHANNEL, 'another']), []);
+    assert.deepEqual(of(['another']), ['lost: publishers 2 times']);
+  });
+
   test('nobody is told where nothing is gone', () => {
     assert.deepEqual(found([got(1), got(2), gap(2, 5), got(5), got(6)]), ['gap: a']);
   });

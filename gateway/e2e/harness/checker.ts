@@ -55,6 +55,8 @@ export interface History {
 export interface Loss {
   readonly from: number;
   readonly until: number;
+  /** All, unless given. */
+  readonly channels?: readonly string[];
 }
 
 export type Fault =
@@ -128,7 +130,7 @@ export function check(
   const report = new Report();
   const channels = new Map<string, ChannelRecord>();
   for (const name of new Set([...publishes, ...subscriptions].map((one) => one.channel)))
-    channels.set(name, new ChannelRecord(name, losses, report));
+    channels.set(name, new ChannelRecord(name, losses.filter(concerning(name)), report));
   for (const publish of publishes) channels.get(publish.channel)?.published(publish, allAcknowledged);
   // All are told first what any of them has seen: an event of unknown outcome that one received is owed to all.
   for (const subscription of subscriptions) channels.get(subscription.channel)?.seen(subscription);
@@ -147,6 +149,10 @@ export function check(
     gaps: count('gap'),
     resumes: count('resumed'),
   };
+}
+
+function concerning(channel: string): (loss: Loss) => boolean {
+  return ({ channels }) => channels === undefined || channels.includes(channel);
 }
 
 /** Gathers the violations of one kind at one place: a lost channel would otherwise fill the screen with thousands of lines. */
