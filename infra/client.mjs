@@ -3,8 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { buildSync } from 'esbuild';
 
-/** What a page has to fetch for it, compressed, is less than this. */
+/** What a page has to fetch for it, compressed by whatever gzip, is less than this. */
 const LIMIT_BYTES = 6_000;
+/** By so much others, such as `gzip -9`, may make more of it than Node's. */
+const SPREAD_BYTES = 80;
 const SOURCE = 'gateway/client';
 
 /** Writes the one module that pages import, and the tests. Throws where the module is too large. */
@@ -12,8 +14,8 @@ export function buildClient(outfile, testsOutdir) {
   const options = { entryPoints: [`${SOURCE}/client.ts`], bundle: true, format: 'esm', target: 'es2022', minify: true };
   buildSync({ ...options, outfile });
   const bytes = gzipSync(readFileSync(outfile), { level: 9 }).length;
-  if (bytes >= LIMIT_BYTES)
-    throw new Error(`The browser client has ${bytes} bytes gzipped; it must have less than ${LIMIT_BYTES}`);
+  const most = LIMIT_BYTES - SPREAD_BYTES;
+  if (bytes >= most) throw new Error(`The browser client has ${bytes} bytes gzipped; it must have less than ${most}`);
   console.log(`The browser client has ${bytes} bytes gzipped.`);
 
   buildSync({

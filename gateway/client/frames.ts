@@ -13,6 +13,8 @@ export interface Frame {
   readonly code: string;
   readonly error: string;
   readonly resume?: string;
+  /** In how many seconds the token ends; null for one without an end. */
+  readonly expires?: number | null;
 }
 
 /** What an answer says beside being one. */

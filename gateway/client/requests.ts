@@ -34,7 +34,7 @@ const MAX_WAITING = 1_000;
 /** A publish without an answer is not repeated after this time: the gateway may have forgotten its key soon. */
 const REPEAT_MS = 4.5 * 60_000;
 /** What may be otherwise the next time. */
-const PASSING: readonly string[] = ['unavailable', 'too_many', 'server_full'];
+const PASSING: readonly unknown[] = ['unavailable', 'too_many', 'server_full'];
 
 export class Requests {
   readonly #ask: Ask;
@@ -85,7 +85,7 @@ export class Requests {
       try {
         if (answer) return await answer;
       } catch (error) {
-        if (!(error instanceof PasserelleError) || !PASSING.includes(error.code)) throw error;
+        if (!PASSING.includes((error as PasserelleError).code)) throw error; // the page's own errors, too
       }
       if (!this.#stopped) await this.#pause(answer && backoff(attempt, random()));
     }

@@ -106,7 +106,7 @@ export class SocketLink implements Link {
   #isOwn(frame: Frame): boolean {
     const { type, ref, after, expires, resume } = frame;
     if (resume) this.#resumable(resume);
-    if (typeof expires === 'number') this.#listener.tokenEnds(expires);
+    if (expires) this.#listener.tokenEnds(expires);
     if (type === 'reconnect') this.#listener.later(after as number);
     if (type === 'error' && ref === undefined) this.#refusal = errorOf(frame);
     return ref === OWN_REF || type === 'pong' || type === 'reconnect';
