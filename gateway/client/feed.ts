@@ -74,6 +74,8 @@ export class Feed implements Subscription {
   readonly #listeners = new Map<string, Set<(event: ChannelEvent) => void>>();
   readonly #leave: () => void;
   #over = false;
+  /** Where it stands once it has been told of the gap that comes next. */
+  #behindGap: string | undefined;
   position: string | undefined;
   /** How many of the last events it begins with, while it has no position. */
   readonly tail: number | undefined;
@@ -105,10 +107,11 @@ export class Feed implements Subscription {
     this.#leave();
   }
 
-  /** The gateway says where it continues. Told to the page where it did not stand already. */
+  /** The gateway says where it continues: behind a gap, where the link may be lost before that is told. Told to the page where it did not stand already. */
   subscribed(position: string, recovered: boolean): void {
     const { stood: resumed, standing: told } = this;
-    this.position = position;
+    if (recovered) this.position = position;
+    this.#behindGap = recovered ? undefined : position;
     this.stood = this.standing = true;
     if (!told) this.#tell(() => this.#options.subscribed?.({ position, recovered, resumed }));
   }
@@ -117,6 +120,7 @@ export class Feed implements Subscription {
   event(event: ChannelEvent): void {
     if (this.#over) return;
     if (event.id !== '') this.position = event.id;
+    this.#behindGap = undefined;
     this.#tell(() => this.#options.event?.(event));
     for (const listener of [...(this.#listeners.get(event.event) ?? [])]) this.#tell(() => listener(event));
     if (event.event !== END || this.#over) return;
@@ -125,8 +129,9 @@ export class Feed implements Subscription {
   }
 
   /** The position moves only where the transport says that it stands behind the gap. */
-  gap(gap: Gap, position = this.position): void {
+  gap(gap: Gap, position = this.#behindGap ?? this.position): void {
     this.position = position;
+    this.#behindGap = undefined;
     this.#tell(() => this.#options.gap?.(gap));
   }
 

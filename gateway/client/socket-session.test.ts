@@ -61,6 +61,28 @@ describe('a client over WebSocket', () => {
     assert.equal(b.position, '2-0');
   });
 
+  it('stands behind a gap once it was told of it, and not before', () => {
+    const parts = live();
+    const { world, told } = parts;
+    reconnect(parts);
+    world.socket.says({ ...subscribed('a', '8-0', false), ref: 1 }, { ...subscribed('b', '7-0'), ref: 2 });
+    assert.equal(parts.a.position, '6-0');
+    reconnect(parts); // before the gap has come
+    assert.deepEqual(world.socket.sent.slice(-2), [
+      { type: 'subscribe', ref: 1, channel: 'a', after: '6-0' },
+      { type: 'subscribe', ref: 2, channel: 'b', after: '7-0' },
+    ]);
+    world.socket.says({ ...subscribed('a', '8-0', false), ref: 1 });
+    told.length = 0;
+    world.socket.says({ type: 'gap', channel: 'a', after: '6-0', id: '9-0' });
+    assert.deepEqual(told, [['gap', 'a', '6-0', '9-0']]);
+    assert.equal(parts.a.position, '8-0');
+    reconnect(parts);
+    world.socket.says({ ...subscribed('a', '9-0', false), ref: 1 }, event('a', '10-0'));
+    world.socket.says({ type: 'gap', channel: 'a', after: '10-0', id: '12-0' });
+    assert.equal(parts.a.position, '10-0', 'a gap that comes later does not move it');
+  });
+
   it('goes on in each channel where it was', () => {
     const parts = live();
     reconnect(parts);

@@ -80,10 +80,11 @@ export class ChannelRecord {
     let position = start;
     /** A notice came since the last event: events up to here, by their ids, can't be had. */
     let notice: Position | undefined;
-    /** The position of a resume that was not recovered, until its gap notice comes. */
-    let announced: Position | undefined;
+    /** Where it stood at a resume that was not recovered, until its gap notice comes. */
+    let announced: { readonly position: Position; readonly notice: Position | undefined } | undefined;
     const expectNotice = (id: Position) => {
-      if (announced !== undefined) fault('gap missing', `${id} after ${announced}, which was not recovered`, id);
+      if (announced !== undefined)
+        fault('gap missing', `${id} after ${announced.position}, which was not recovered`, id);
       announced = undefined;
     };
     for (const item of items) {
@@ -109,7 +110,7 @@ export class ChannelRecord {
           notice = undefined;
           break;
         case 'gap': {
-          const from = announced ?? position;
+          const from = announced?.position ?? position;
           // Of two notices in a row the second begins where the first led to, which not every transport tells.
           if (item.after !== from && (notice === undefined || announced !== undefined))
             fault('wrong position', `gap after ${item.after}, not ${from}`, item.after);
@@ -120,11 +121,13 @@ export class ChannelRecord {
           break;
         }
         case 'resumed':
-          expectNotice(item.position);
+          // The connection ended before the notice came: it comes back from where it stood.
+          if (announced !== undefined) ({ position, notice } = announced);
+          announced = undefined;
           if (!item.recovered) {
             if (this.#held(position, item.position))
               fault('gap', `resumed at ${item.position}, not at ${position}`, position);
-            announced = position;
+            announced = { position, notice };
             notice = position;
             position = item.position;
           } else if (item.position !== position)

@@ -214,6 +214,16 @@ describe('where Redis lost the third and the fourth of six events', () => {
     const resumed: Item = { type: 'resumed', position: at(2).id, recovered: false };
     assert.deepEqual(found([got(1), got(2), got(3), resumed, gap(3, 5), got(5), got(6)]), []);
     assert.deepEqual(found([got(1), got(2), got(3), resumed, got(5), got(6)]), ['gap missing: a']);
+    assert.deepEqual(found([got(1), got(2), got(3), resumed]), ['gap missing: a', 'tail missing: a 2 times']);
+  });
+
+  test('who was cut off before the notice came is told again from where it stood', () => {
+    const resumed: Item = { type: 'resumed', position: at(2).id, recovered: false };
+    const good = (number: number): Item => ({ type: 'resumed', position: at(number).id, recovered: true });
+    const first = [got(1), got(2), got(3), resumed];
+    assert.deepEqual(found([...first, resumed, gap(3, 5), got(5), got(6)]), []);
+    assert.deepEqual(found([...first, good(2), got(5), got(6)]), ['wrong position: a', 'untold: a']);
+    assert.deepEqual(found([...first, resumed, resumed, got(5), got(6)]), ['gap missing: a']);
   });
 
   test('the position before the oldest that is left is as good as that of an event, and the origin is not', () => {

@@ -39,6 +39,8 @@ class Track {
   /** What is owed to it begins here. One that asked for all that is kept is owed all, wherever the gateway began. */
   start: Position | undefined;
   position: Position | undefined;
+  /** Where it stands once the gap has come that it was told of: its connection may end before that. */
+  #behindGap: Position | undefined;
   readonly #from: 'origin' | 'now';
 
   constructor(from: 'origin' | 'now') {
@@ -50,25 +52,32 @@ class Track {
     return this.position ?? (this.#from === 'origin' ? ORIGIN : undefined);
   }
 
-  begin(position: Position): void {
+  begin(position: Position, recovered = true): void {
     this.start ??= this.#from === 'origin' ? ORIGIN : position;
-    this.position = position;
+    this.#stand(position, recovered);
   }
 
   resumed(position: Position, recovered: boolean): void {
     this.items.push({ type: 'resumed', position, recovered });
-    this.position = position;
+    this.#stand(position, recovered);
   }
 
   /** `stands`: where it continues from, where the transport tells. */
   gap(after: Position, id: Position, stands?: Position): void {
     this.items.push({ type: 'gap', after, id, ...(stands === undefined ? {} : { stands }) });
-    this.position = stands ?? this.position;
+    this.position = stands ?? this.#behindGap ?? this.position;
+    this.#behindGap = undefined;
   }
 
   event(id: Position, data: string): void {
     this.items.push({ type: 'event', id, data });
     this.position = id;
+    this.#behindGap = undefined;
+  }
+
+  #stand(position: Position, recovered: boolean): void {
+    if (recovered) this.position = position;
+    this.#behindGap = recovered ? undefined : position;
   }
 }
 
@@ -245,7 +254,7 @@ export class WsSubscriber extends Subscriber {
     else if (type === 'subscribed' && track) {
       const position = String(frame.position);
       if (resuming.has(String(channel))) this.resumed(String(channel), position, frame.recovered === true);
-      else track.begin(position);
+      else track.begin(position, frame.recovered === true);
     } else if (type === 'gap' && track) track.gap(String(frame.after), String(id));
     // Without its subscription the connection is of no use: it is made again.
     else if (type === 'error') {
