@@ -85,6 +85,20 @@ describe('an inbox', () => {
     assert.deepEqual([box.pending, box.news], [[], { kind: 'failed', code: 'forbidden', error: 'No', again: false }]);
   });
 
+  it('creates nothing that is too long, and drops what ended the connection by its length', () => {
+    const box = inbox();
+    const draft = { title: 'Hi', message: '', priority: 'low', to: '' } as const;
+    assert.equal(box.create({ ...draft, message: 'x'.repeat(66_000) }), undefined);
+    const first = box.create(draft);
+    box.create({ ...draft, message: 'x'.repeat(2_000) });
+    box.receive({ type: 'error', code: 'too_large', error: 'A frame of 2050 bytes' });
+    assert.equal(box.news?.kind, 'failed');
+    assert.deepEqual(box.receive(history([], 0, '0-0')), [first]);
+    const { ref } = first as { ref: number };
+    box.receive({ type: 'published', ref, id: '4-0' });
+    assert.equal(box.news?.kind, 'failed'); // it is what the reader still has before the eyes
+  });
+
   it('keeps the last 200', () => {
     const box = inbox();
     box.receive(history([], 0, '0-0'));

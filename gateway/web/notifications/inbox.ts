@@ -33,6 +33,8 @@ export class Inbox {
   readonly #positions = new Map<string, string>();
   #gap = false;
   #news: News | undefined;
+  /** Of what was created last. */
+  #lastRef: number | undefined;
 
   /** `newKey`: a fresh idempotency key. */
   constructor(user: string, newKey: () => string) {
@@ -87,7 +89,8 @@ export class Inbox {
         return [];
       case 'published':
         this.#outbox.settle(frame.ref);
-        this.#news = { kind: 'stored', id: frame.id };
+        // Of earlier ones nothing is told: the draft that the reader sees is the last.
+        if (frame.ref === this.#lastRef) this.#news = { kind: 'stored', id: frame.id };
         return [];
       case 'gap':
         this.#gap = true;
@@ -98,10 +101,15 @@ export class Inbox {
     }
   }
 
-  /** The frame that creates it. It stays pending, also where it could not be sent: the next history sends it again. */
-  create({ title, message, priority, to }: Draft): object {
+  /**
+   * The frame that creates it. It stays pending, also where it could not be sent: the next history sends it again. Undefined for
+   * what is too long to be sent.
+   */
+  create({ title, message, priority, to }: Draft): object | undefined {
     this.#news = undefined;
-    return this.#outbox.add({ type: 'create', title, message, priority, ...(to === '' ? {} : { to }) });
+    const frame = this.#outbox.add({ type: 'create', title, message, priority, ...(to === '' ? {} : { to }) });
+    this.#lastRef = frame?.ref;
+    return frame;
   }
 
   /** The frame that marks everything up to an item as read. */
@@ -126,7 +134,9 @@ export class Inbox {
 
   #fail({ ref, code, error }: NotificationFrame & { readonly type: 'error' }): void {
     const again = code === 'unavailable' && this.#outbox.find(ref) !== undefined;
-    if (!again) this.#outbox.settle(ref);
+    // A frame that was too large to be read is refused without its ref.
+    if (code === 'too_large' && ref === undefined) this.#outbox.dropLargest();
+    else if (!again) this.#outbox.settle(ref);
     this.#news = { kind: 'failed', code, error, again };
   }
 

@@ -28,6 +28,8 @@ export const texts = bilingual(
     copied: 'Copied',
     selected: 'Selected: copy it with the keyboard',
 
+    tooLong: 'That is longer than the gateway takes. Shorten it, and send it again.',
+
     /** What the gateway says of an error is a sentence for a person, in English. */
     said: (sentence: string) => sentence,
     gatewayError: (_code: string, sentence: string) => sentence,
@@ -57,6 +59,8 @@ export const texts = bilingual(
     copy: 'Copier',
     copied: 'Copié',
     selected: 'Sélectionné\u00a0: copiez avec le clavier',
+
+    tooLong: 'C’est plus long que ce que la passerelle accepte. Raccourcissez, puis envoyez de nouveau.',
 
     said: quoted,
     gatewayError: (code, sentence) => {
