@@ -42,6 +42,7 @@ const socket = new PageSocket({
     if (inbox.news !== news) tellNews(inbox.news);
     schedule();
   },
+  signedIn: clear,
   t,
   toggle: t,
 });
@@ -64,14 +65,18 @@ readAll.addEventListener('click', () => {
 /** Turns to the inbox of the user that the field names. */
 function open(): void {
   socket.disconnect();
-  inbox = new Inbox(userField.value, randomKey);
+  clear();
   const url = new URL(location.href);
   if (inbox.user === '') url.searchParams.delete('user');
   else url.searchParams.set('user', inbox.user);
   history.replaceState(null, '', url);
+  socket.connect();
+}
+
+function clear(): void {
+  inbox = new Inbox(userField.value, randomKey);
   tell('', '');
   say(byId('returned', HTMLElement), '');
-  socket.connect();
   schedule();
 }
 

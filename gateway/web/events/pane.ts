@@ -12,7 +12,7 @@ const MAX_ROWS = 200;
 const MAX_SHOWN = 4_000;
 
 export interface PaneWords {
-  readonly t: EventTexts & StateTexts & { said(sentence: string): string };
+  readonly t: EventTexts & StateTexts & { readonly tokenNeeded: string; said(sentence: string): string };
   readonly format: Format;
 }
 
@@ -54,10 +54,12 @@ export class Pane implements StreamWatcher {
   }
 
   state(state: ConnectionState, reason: string): void {
-    const { t } = this.#words;
-    this.#state.show(state, t.said(reason));
-    this.#connected = state !== 'closed' && state !== 'refused';
-    say(this.#toggle, this.#connected ? t.cut : t.connectAgain);
+    this.#show(state, this.#words.t.said(reason));
+  }
+
+  /** It is refused, as the reader's language has it. */
+  lacksToken(): void {
+    this.#show('refused', this.#words.t.tokenNeeded);
   }
 
   position(position: string): void {
@@ -95,6 +97,13 @@ export class Pane implements StreamWatcher {
       element('pre', 'data', this.#shown(data)),
     );
     this.#add(row);
+  }
+
+  #show(state: ConnectionState, reason: string): void {
+    const { t } = this.#words;
+    this.#state.show(state, reason);
+    this.#connected = state !== 'closed' && state !== 'refused';
+    say(this.#toggle, this.#connected ? t.cut : t.connectAgain);
   }
 
   #notice(kind: string, text: string): void {

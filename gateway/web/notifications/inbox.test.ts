@@ -12,8 +12,9 @@ function notification(id: string, channel = 'notify:all'): Notification {
   return { channel, id, title: id, message: '', priority: 'normal', timestamp: '2030-01-01T00:00:00.000Z' };
 }
 
-function history(ids: readonly string[], unread: number, position: string) {
-  return { type: 'history', notifications: ids.map((id) => notification(id)), unread, position } as const;
+function history(ids: readonly string[], unread: number, position: string, user: string | null = null) {
+  const notifications = ids.map((id) => notification(id));
+  return { type: 'history', notifications, unread, user, position } as const;
 }
 
 const idsIn = ({ items }: Inbox) => items.map(({ id }) => id);
@@ -31,12 +32,19 @@ describe('an inbox', () => {
   it('goes on after a position in each of its channels', () => {
     const box = inbox('ada');
     assert.equal(String(box.query), 'user=ada');
-    box.receive(history(['5-0'], 1, '5-0.4-0'));
+    box.receive(history(['5-0'], 1, '5-0.4-0', 'ada'));
     assert.equal(String(box.query), 'user=ada&after=5-0.4-0');
     box.receive({ type: 'notification', ...notification('7-0', 'notify:@ada') });
     assert.equal(String(box.query), 'user=ada&after=5-0.7-0');
     box.receive({ type: 'notification', ...notification('8-0') });
     assert.equal(String(box.query), 'user=ada&after=8-0.7-0');
+  });
+
+  it('is that of the user whom the gateway knows by the token', () => {
+    const box = inbox();
+    box.receive(history(['5-0'], 1, '5-0.4-0', 'ada'));
+    assert.equal(box.user, 'ada');
+    assert.equal(String(box.query), 'after=5-0.4-0');
   });
 
   it('has one position where it has no user', () => {

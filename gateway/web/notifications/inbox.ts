@@ -24,8 +24,8 @@ const EVERYBODY = 'notify:all';
 const MAX_ITEMS = 200;
 
 export class Inbox {
-  /** Empty: everybody's notifications only. */
-  readonly user: string;
+  readonly #asked: string;
+  #user: string;
   readonly #outbox: Outbox<object>;
   #items: readonly Notification[] = [];
   #unread = 0;
@@ -36,10 +36,16 @@ export class Inbox {
   /** Of what was created last. */
   #lastRef: number | undefined;
 
-  /** `newKey`: a fresh idempotency key. */
+  /** `user`: whose it is to be; empty for everybody's, or for whom the gateway knows by the token. `newKey`: a fresh idempotency key. */
   constructor(user: string, newKey: () => string) {
-    this.user = user;
+    this.#asked = user;
+    this.#user = user;
     this.#outbox = new Outbox(newKey);
+  }
+
+  /** Whose it is, as far as the gateway has said. Empty: everybody's notifications only. */
+  get user(): string {
+    return this.#user;
   }
 
   /** Newest first. */
@@ -65,7 +71,7 @@ export class Inbox {
   /** Where the next connection goes to. */
   get query(): URLSearchParams {
     const query = new URLSearchParams();
-    if (this.user !== '') query.set('user', this.user);
+    if (this.#asked !== '') query.set('user', this.#asked);
     if (this.#positions.size > 0) {
       query.set('after', this.#channels.map((channel) => this.#positions.get(channel) ?? '0-0').join('.'));
     }
@@ -118,13 +124,14 @@ export class Inbox {
   }
 
   get #channels(): readonly string[] {
-    return this.user === '' ? [EVERYBODY] : [EVERYBODY, `notify:@${this.user}`];
+    return this.#user === '' ? [EVERYBODY] : [EVERYBODY, `notify:@${this.#user}`];
   }
 
   #open(history: NotificationFrame & { readonly type: 'history' }): readonly object[] {
     const returned = this.#positions.size > 0;
     this.#add(history.notifications);
     this.#unread = history.unread;
+    this.#user = history.user ?? '';
     const positions = history.position.split('.');
     for (const [index, channel] of this.#channels.entries()) this.#positions.set(channel, positions[index] ?? '0-0');
     if (returned) this.#news = { kind: 'returned', missed: history.notifications.length, gap: this.#gap };
