@@ -71,6 +71,27 @@ describe('the chat page', () => {
     });
   });
 
+  it('says in the reader’s language what can be no name', async () => {
+    const french: PageOptions = { context: { locale: 'fr-FR' } };
+    const use = async (page: Page) => {
+      await page.getByText('En direct', { exact: true }).waitFor();
+      const [field, change] = [page.getByLabel('Votre nom'), page.getByRole('button', { name: 'Changer' })];
+      for (const [name, sentence] of [
+        ['x'.repeat(21), 'Un nom a au plus 20 caractères.'],
+        ['   ', 'Un nom a au moins un caractère.'],
+        ['a\u0007b', 'Un nom n’a ni caractères de contrôle ni retours à la ligne.'],
+      ] as const) {
+        await field.fill(name);
+        await change.click();
+        await page.getByRole('alert').getByText(sentence, { exact: true }).waitFor();
+      }
+      await field.fill('Élodie');
+      await change.click();
+      await page.getByText('Élodie (vous)', { exact: true }).waitFor();
+    };
+    await withFaultlessPage(browser, `${gateway.url}/chat.html?room=noms`, use, french);
+  });
+
   it('goes on after a connection was cut: with what was said, and with what it had to say', async () => {
     await withRoom('cut', async (ada, bob) => {
       await say(ada, 'one');

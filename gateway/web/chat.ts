@@ -56,7 +56,8 @@ roomForm.addEventListener('submit', (event) => {
 });
 nameForm.addEventListener('submit', (event) => {
   event.preventDefault();
-  socket.send(room.rename(nameField.value.trim()));
+  const renaming = room.rename(nameField.value);
+  if (renaming !== undefined) socket.send(renaming);
   schedule();
 });
 messageForm.addEventListener('submit', (event) => {
@@ -141,7 +142,8 @@ function draw(): void {
   say(byId('message-fault', HTMLElement), fault === undefined || fault.about === 'name' ? '' : sentence);
 }
 
-function sentenceOf({ code, error }: Fault): string {
+function sentenceOf({ code, error, nameFault }: Fault): string {
+  if (nameFault !== undefined) return t.wrongName(nameFault);
   return code === 'too_large' ? t.tooLong : t.gatewayError(code, error);
 }
 

@@ -143,6 +143,18 @@ describe('a chat room', () => {
     assert.deepEqual([chat.fault], [undefined]);
   });
 
+  it('asks for no name that the gateway would refuse, and says what is wrong with it', () => {
+    const chat = room();
+    for (const [name, fault] of [
+      ['x'.repeat(21), 'too_long'],
+      ['  ', 'empty'],
+      ['a\u0007b', 'control'],
+    ]) {
+      assert.equal(chat.rename(name ?? ''), undefined);
+      assert.deepEqual([chat.fault?.about, chat.fault?.nameFault], ['name', fault]);
+    }
+  });
+
   it('shows somebody as typing for a while, or until the message comes', () => {
     const chat = room();
     chat.receive(welcome(), 0);

@@ -2,6 +2,7 @@
  * One room as one member sees it: frames in, what is to be shown and sent out. Owns the position, and the messages that no gateway
  * has stored yet. Knows neither the DOM nor the connection.
  */
+import { parseUsername, type UsernameFault } from '../../applications/username.ts';
 import { Outbox, type Outgoing } from '../shared/outbox.ts';
 import type { ChatFrame } from './frames.ts';
 
@@ -26,6 +27,8 @@ export interface Fault {
   readonly about: 'name' | 'message' | 'room';
   readonly code: string;
   readonly error: string;
+  /** What is wrong with the name, where that could be told without asking the gateway. */
+  readonly nameFault?: UsernameFault;
   /** The message that was refused: it is not pending any more, unless the code is `unavailable`. */
   readonly content?: string;
 }
@@ -163,9 +166,13 @@ export class Room {
     return message;
   }
 
-  /** Asks for another name. */
-  rename(username: string): object {
-    this.#fault = undefined;
+  /** The frame that asks for another name; undefined, with a fault, for what can be none. */
+  rename(username: string): object | undefined {
+    const parsed = parseUsername(username);
+    this.#fault = parsed.ok
+      ? undefined
+      : { about: 'name', code: 'bad_request', error: parsed.error, nameFault: parsed.fault };
+    if (!parsed.ok) return undefined;
     return { type: 'set_username', username, ref: NAME_REF };
   }
 
