@@ -10,6 +10,8 @@ import type { ChannelEvent, Gap } from './watcher.ts';
 const MAX_ROWS = 200;
 /** More than this of one event's data is not shown. */
 const MAX_SHOWN = 4_000;
+/** The position before the first event that a channel ever had. */
+const NO_EVENT = '0-0';
 
 export interface PaneWords {
   readonly t: EventTexts & StateTexts & { readonly tokenNeeded: string; said(sentence: string): string };
@@ -129,7 +131,8 @@ export class Pane implements StreamWatcher {
     this.#fresh = [];
     while (this.#rows.childElementCount > MAX_ROWS) this.#rows.lastElementChild?.remove();
     const { t } = this.#words;
-    this.#position.textContent = this.#lastPosition || t.noPosition;
+    const isNone = this.#lastPosition === '' || this.#lastPosition === NO_EVENT;
+    this.#position.textContent = isNone ? t.noPosition : this.#lastPosition;
     this.#count.textContent = t.eventCount(this.#events);
     this.#gapCount.textContent = this.#gaps === 0 ? '' : ` · ${t.gapCount(this.#gaps)}`; // its row may be gone by now
   }
