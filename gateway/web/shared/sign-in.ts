@@ -65,7 +65,7 @@ export class SignIn {
       return;
     }
     holdToken(token);
-    this.#field.value = '';
+    this.#form.reset();
     this.#changed();
   }
 
