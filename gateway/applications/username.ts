@@ -5,6 +5,9 @@ const MAX_CHARACTERS = 20;
 /** One visible character can hide hundreds of marks; no honest name comes near this. */
 const MAX_CODE_UNITS = 300;
 
+/** What can be wrong with a name, for whoever says it in another language. */
+export type UsernameFault = 'too_long' | 'empty' | 'control' | 'hidden' | 'invisible';
+
 export type ParsedUsername =
   | {
       readonly ok: true;
@@ -13,7 +16,7 @@ export type ParsedUsername =
       /** Equal for names that count as the same. */
       readonly claim: string;
     }
-  | { readonly ok: false; readonly error: string };
+  | { readonly ok: false; readonly fault: UsernameFault; readonly error: string };
 
 const characters = new Intl.Segmenter('und', { granularity: 'grapheme' });
 
@@ -30,20 +33,21 @@ const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
 
 /** Reads a name that somebody wants to have; the error says what is wrong with it. */
 export function parseUsername(given: string): ParsedUsername {
-  if (given.length > MAX_CODE_UNITS) return wrong('is too long');
+  if (given.length > MAX_CODE_UNITS) return wrong('too_long', 'is too long');
   const name = given.normalize('NFC').trim();
-  if (name === '') return wrong('is empty');
-  if (CONTROL.test(name)) return wrong('has a control character, a line break, or a character that does not exist');
+  if (name === '') return wrong('empty', 'is empty');
+  if (CONTROL.test(name))
+    return wrong('control', 'has a control character, a line break, or a character that does not exist');
   if (HIDDEN.test(name.replace(EMOJI, '').replace(JOINER_IN_WORD, '')))
-    return wrong('has a mark that cannot be seen or that turns the direction of text');
-  if (!VISIBLE.test(name)) return wrong('has nothing that can be seen');
+    return wrong('hidden', 'has a mark that cannot be seen or that turns the direction of text');
+  if (!VISIBLE.test(name)) return wrong('invisible', 'has nothing that can be seen');
   const length = [...characters.segment(name)].length;
-  if (length > MAX_CHARACTERS) return wrong(`has ${length} characters`);
+  if (length > MAX_CHARACTERS) return wrong('too_long', `has ${length} characters`);
   return { ok: true, name, claim: claimOf(name) };
 }
 
-function wrong(what: string): ParsedUsername {
-  return { ok: false, error: `The name ${what}; it must be 1 to ${MAX_CHARACTERS} visible characters` };
+function wrong(fault: UsernameFault, what: string): ParsedUsername {
+  return { ok: false, fault, error: `The name ${what}; it must be 1 to ${MAX_CHARACTERS} visible characters` };
 }
 
 /** Twice, as lower case can leave what is not normal any more. */

@@ -5,9 +5,13 @@ import type { Browser, Locator, Page } from 'playwright-core';
 import { type RedisDeployment, startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
 import { launchBrowser, PAGE_LIMIT_MS, type PageOptions, withFaultlessPage } from './harness/browser.ts';
+import { GatewayProcess } from './harness/processes.ts';
 import { RestartableGateway } from './harness/restartable.ts';
 
+const TOO_LONG = /^That is longer than the gateway takes/;
 const HOSTILE = '<img src=x onerror="hacked=1">';
+/** More bytes than a gateway takes, though not as many characters. */
+const LONG = 'é'.repeat(40_000);
 const LOST: PageOptions = { expected: [/ERR_/, /WebSocket connection to .* failed/] };
 
 let redis: RedisDeployment;
@@ -67,6 +71,27 @@ describe('the chat page', () => {
     });
   });
 
+  it('says in the reader’s language what can be no name', async () => {
+    const french: PageOptions = { context: { locale: 'fr-FR' } };
+    const use = async (page: Page) => {
+      await page.getByText('En direct', { exact: true }).waitFor();
+      const [field, change] = [page.getByLabel('Votre nom'), page.getByRole('button', { name: 'Changer' })];
+      for (const [name, sentence] of [
+        ['x'.repeat(21), 'Un nom a au plus 20 caractères.'],
+        ['   ', 'Un nom a au moins un caractère.'],
+        ['a\u0007b', 'Un nom n’a ni caractères de contrôle ni retours à la ligne.'],
+      ] as const) {
+        await field.fill(name);
+        await change.click();
+        await page.getByRole('alert').getByText(sentence, { exact: true }).waitFor();
+      }
+      await field.fill('Élodie');
+      await change.click();
+      await page.getByText('Élodie (vous)', { exact: true }).waitFor();
+    };
+    await withFaultlessPage(browser, `${gateway.url}/chat.html?room=noms`, use, french);
+  });
+
   it('goes on after a connection was cut: with what was said, and with what it had to say', async () => {
     await withRoom('cut', async (ada, bob) => {
       await say(ada, 'one');
@@ -97,6 +122,17 @@ describe('the chat page', () => {
       },
       LOST,
     );
+  });
+
+  it('sends nothing that is too long, leaves it in its field, and says so', async () => {
+    await withRoom('long', async (ada) => {
+      await say(ada, LONG);
+      await ada.getByRole('alert').getByText(TOO_LONG).waitFor();
+      assert.equal(await ada.getByLabel('Message', { exact: true }).inputValue(), LONG);
+      await say(ada, 'short');
+      await hears(ada, ['Ada: short']);
+      assert.equal(await ada.getByText(TOO_LONG).count(), 0);
+    });
   });
 
   it('turns to another room, and names it in its address', async () => {
@@ -161,6 +197,18 @@ describe('the notifications page', () => {
     );
   });
 
+  it('sends nothing that is too long, and says so', async () => {
+    await withInboxes('long', async (one) => {
+      await one.getByLabel('Title').fill('Long');
+      await one.getByLabel('Message').fill(LONG);
+      await one.getByRole('button', { name: 'Send' }).click();
+      await one.getByText(TOO_LONG).waitFor();
+      await one.getByLabel('Message').fill('short');
+      await create(one, 'Short', 'Normal');
+      await shows(one, ['Short']);
+    });
+  });
+
   it('has an inbox for each user', async () => {
     await withInboxes('somebody', async (one, other) => {
       await other.getByLabel('As user').fill('somebody-else');
@@ -172,6 +220,51 @@ describe('the notifications page', () => {
       await shows(one, ['private']);
       await until('it is there', async () => (await titles(other)).includes('for the other'), PAGE_LIMIT_MS);
       assert.equal((await titles(other)).includes('private'), false);
+    });
+  });
+});
+
+describe('a page at a gateway that takes less than the page knows', () => {
+  const MORE = 'x'.repeat(2_000);
+  let strict: GatewayProcess;
+  before(async () => {
+    strict = await GatewayProcess.start({ env: { REDIS_URL: redis.url, MAX_MESSAGE_BYTES: '1024' } });
+  });
+  after(async () => await strict?.kill());
+
+  it('takes a message back that ended the connection, and goes on with the others', async () => {
+    await withFaultlessPage(browser, `${strict.url}/chat.html?room=strict`, async (page) => {
+      await live(page);
+      await page.getByRole('button', { name: 'Disconnect' }).click();
+      for (const text of ['one', MORE, 'three']) await say(page, text);
+      await page.getByRole('button', { name: 'Connect' }).click();
+      await page.getByRole('alert').getByText(TOO_LONG).waitFor();
+      assert.equal(await page.getByLabel('Message', { exact: true }).inputValue(), MORE);
+      await until('the others are said', async () => (await heardBy(page)).length === 2, PAGE_LIMIT_MS);
+      await live(page);
+      assert.deepEqual(
+        (await heardBy(page)).map((line) => line.replace(/^.*: /, '')),
+        ['one', 'three'],
+      );
+      await page.getByText(TOO_LONG).waitFor(); // still
+      await say(page, 'four');
+      await until('it is said', async () => (await heardBy(page)).length === 3, PAGE_LIMIT_MS);
+    });
+  });
+
+  it('takes a notification back in the same way', async () => {
+    await withFaultlessPage(browser, `${strict.url}/notifications.html?user=strict`, async (page) => {
+      await live(page);
+      await page.getByLabel('To').fill('strict');
+      await page.getByLabel('Title').fill('Long');
+      await page.getByLabel('Message').fill(MORE);
+      await page.getByRole('button', { name: 'Send' }).click();
+      await page.getByText(TOO_LONG).waitFor();
+      await live(page);
+      assert.equal(await page.getByLabel('Message').inputValue(), MORE);
+      await page.getByLabel('Message').fill('short');
+      await create(page, 'Short', 'Normal');
+      await shows(page, ['Short']);
     });
   });
 });

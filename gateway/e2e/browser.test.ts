@@ -54,6 +54,15 @@ describe('the page of events', () => {
     });
   });
 
+  it('says in both panes alike that a channel has had no event yet', async () => {
+    await withPage('never-used', async (page) => {
+      for (const pane of panes(page)) {
+        await pane.getByText('Live', { exact: true }).waitFor();
+        assert.equal(await positionOf(pane), 'none yet');
+      }
+    });
+  });
+
   it('shows what a publisher sends as text, whatever it is', async () => {
     const hostile = ['<img src=x onerror="hacked=1">', '</script><script>hacked=1</script>', '"><svg onload=hacked=1>'];
     await withPage('hostile', async (page) => {

@@ -36,6 +36,22 @@ export async function outOfReach(page: Page): Promise<readonly string[]> {
   `);
 }
 
+/** The placeholders whose contrast is below what WCAG asks of text, by the ids of their fields. */
+export async function palePlaceholders(page: Page): Promise<readonly string[]> {
+  return await page.evaluate(`(() => {
+    const light = (colour) => {
+      const [r, g, b] = colour.match(/[\\d.]+/g).map((part) => part / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    };
+    return [...document.querySelectorAll('[placeholder]')]
+      .filter((field) => {
+        const [text, ground] = [getComputedStyle(field, '::placeholder').color, getComputedStyle(field).backgroundColor].map(light);
+        return Math.max(text, ground) / Math.min(text, ground) < 4.5;
+      })
+      .map(({ id }) => id);
+  })()`);
+}
+
 /** Whether anything on the canvas has a colour, as lines have, and not a grey. */
 export async function hasColour(canvas: Locator): Promise<boolean> {
   return await canvas.evaluate((element) => {

@@ -8,7 +8,7 @@ import type { Browser, Page } from 'playwright-core';
 import { until } from '../../broker/testing/until.ts';
 import { excessWidth, launchBrowser, PAGE_LIMIT_MS, withFaultlessPage } from './harness/browser.ts';
 import { GatewayProcess } from './harness/processes.ts';
-import { hasColour, nameless, outOfReach, picture } from './page-checks.ts';
+import { hasColour, nameless, outOfReach, palePlaceholders, picture } from './page-checks.ts';
 
 const PAGES = [
   { path: '/', french: 'Ce qui est promis' },
@@ -48,6 +48,7 @@ for (const { path, french } of PAGES) {
           assert.equal(await page.getByText(french, { exact: true }).count(), speaksFrench ? 1 : 0);
           await live(page, speaksFrench ? 'En direct' : 'Live');
           assert.equal(await excessWidth(page), 0);
+          assert.deepEqual(await palePlaceholders(page), []);
           const name = path.replace(/\W|html/g, '') || 'index';
           await page.screenshot({ path: join(SCREENSHOTS, `${name}-${locale}.png`), fullPage: true });
         });

@@ -1,13 +1,12 @@
 /** The chat page: one room at a time. Binds the forms to the room, and the room to its connection. */
-import { ReconnectingSocket } from '../client/client.ts';
 import { Conversation } from './chat/conversation.ts';
 import { decode } from './chat/frames.ts';
-import { Room } from './chat/room.ts';
+import { type Fault, Room } from './chat/room.ts';
 import { texts } from './chat/texts.ts';
 import { byId, element, say } from './shared/dom.ts';
 import { openPage } from './shared/page.ts';
+import { PageSocket } from './shared/page-socket.ts';
 import { randomKey } from './shared/random-key.ts';
-import { StateLabel } from './shared/state-label.ts';
 import { WaitingTitle } from './shared/waiting-title.ts';
 
 const DEFAULT_ROOM = 'lobby';
@@ -25,8 +24,6 @@ const nameForm = byId('name-form', HTMLFormElement);
 const nameField = byId('name', HTMLInputElement);
 const messageForm = byId('message-form', HTMLFormElement);
 const messageField = byId('message', HTMLTextAreaElement);
-const toggle = byId('toggle', HTMLElement);
-const label = new StateLabel(byId('connection', HTMLElement), t);
 const conversation = new Conversation(t, format);
 const title = new WaitingTitle((count, text) => t.unread(format.number(count), text));
 
@@ -35,7 +32,7 @@ if (!roomField.checkValidity()) roomField.value = DEFAULT_ROOM;
 let room = newRoom();
 let scheduled = false;
 
-const socket = new ReconnectingSocket({
+const socket = new PageSocket({
   url: () => `/chat?${room.query}`,
   message: (frame) => {
     const known = decode(frame);
@@ -46,10 +43,8 @@ const socket = new ReconnectingSocket({
     if (known.type === 'welcome' || known.type === 'username_changed') rememberName();
     schedule();
   },
-  state: (state, reason) => {
-    label.show(state, t.said(reason));
-    say(toggle, state === 'closed' || state === 'refused' ? t.connect : t.disconnect);
-  },
+  t,
+  toggle: t,
 });
 socket.connect();
 setInterval(drawTypers, 1_000);
@@ -61,7 +56,8 @@ roomForm.addEventListener('submit', (event) => {
 });
 nameForm.addEventListener('submit', (event) => {
   event.preventDefault();
-  socket.send(room.rename(nameField.value.trim()));
+  const renaming = room.rename(nameField.value);
+  if (renaming !== undefined) socket.send(renaming);
   schedule();
 });
 messageForm.addEventListener('submit', (event) => {
@@ -76,10 +72,6 @@ messageField.addEventListener('keydown', (event) => {
 messageField.addEventListener('input', () => {
   const notice = messageField.value === '' ? undefined : room.typing(Date.now());
   if (notice !== undefined) socket.send(notice);
-});
-toggle.addEventListener('click', () => {
-  if (socket.state === 'closed' || socket.state === 'refused') socket.connect();
-  else socket.disconnect();
 });
 
 function newRoom(): Room {
@@ -101,15 +93,18 @@ function enter(): void {
 function sendMessage(): void {
   const content = messageField.value.trim();
   if (content === '') return;
-  socket.send(room.say(content)); // where it cannot be sent, it waits for the next welcome
+  const message = room.say(content);
+  schedule();
+  if (message === undefined) return; // to be shortened
+  socket.send(message); // where it cannot be sent, it waits for the next welcome
   messageField.value = '';
   conversation.toEnd();
-  schedule();
 }
 
 function faulted(): void {
   const fault = room.fault;
   if (fault?.about !== 'message') return;
+  if (fault.code === 'too_large') socket.mended(); // it will not be sent again
   if (fault.code === 'unavailable') setTimeout(resend, RESEND_MS);
   else if (messageField.value === '') messageField.value = fault.content ?? '';
 }
@@ -142,9 +137,14 @@ function draw(): void {
   say(byId('messages-title', HTMLElement), t.inRoom(room.room));
   say(byId('served', HTMLElement), room.gateway === '' ? '' : t.servedBy(room.gateway));
   const fault = room.fault;
-  const sentence = fault === undefined ? '' : t.gatewayError(fault.code, fault.error);
+  const sentence = fault === undefined ? '' : sentenceOf(fault);
   say(byId('name-fault', HTMLElement), fault?.about === 'name' ? sentence : '');
   say(byId('message-fault', HTMLElement), fault === undefined || fault.about === 'name' ? '' : sentence);
+}
+
+function sentenceOf({ code, error, nameFault }: Fault): string {
+  if (nameFault !== undefined) return t.wrongName(nameFault);
+  return code === 'too_large' ? t.tooLong : t.gatewayError(code, error);
 }
 
 function drawTypers(): void {

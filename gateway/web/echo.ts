@@ -5,9 +5,13 @@ import { texts } from './echo/texts.ts';
 import { Traffic } from './echo/traffic.ts';
 import { byId, say } from './shared/dom.ts';
 import { openPage } from './shared/page.ts';
+import { SignIn } from './shared/sign-in.ts';
 import { StateLabel } from './shared/state-label.ts';
+import { subprotocols } from './shared/token.ts';
 
 const RANDOM_BYTES = 1_000;
+/** The gateway wants a token, or another one. */
+const TOKEN_CODE = 4401;
 
 const { t, format } = openPage(texts);
 
@@ -20,7 +24,14 @@ const toggle = byId('toggle', HTMLElement);
 const label = new StateLabel(byId('connection', HTMLElement), t);
 const traffic = new Traffic(t, format);
 const roundTrips = new RoundTrips();
+const signIn = new SignIn(t, () => {
+  socket.onclose = null;
+  socket.close();
+  socket = connect();
+});
 
+/** What the gateway said last was wrong; with it, it may close. */
+let refusal = '';
 let socket = connect();
 
 form.addEventListener('submit', (event) => {
@@ -51,7 +62,7 @@ toggle.addEventListener('click', () => {
 function connect(): WebSocket {
   const url = new URL('/ws', location.href);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  const opened = new WebSocket(url);
+  const opened = new WebSocket(url, subprotocols());
   opened.binaryType = 'arraybuffer';
   label.show('connecting');
   say(toggle, t.disconnect);
@@ -62,7 +73,8 @@ function connect(): WebSocket {
     roundTrips.forget();
     say(served, '');
     say(toggle, t.connect);
-    label.show('closed', t.closedWith(code));
+    const asks = code === TOKEN_CODE && signIn.refused(refusal);
+    label.show('closed', asks ? t.tokenNeeded : t.closedWith(code));
   };
   return opened;
 }
@@ -82,18 +94,16 @@ function receive(payload: Payload): void {
   const roundTripMs = roundTrips.received(payload, performance.now());
   traffic.add('received', payload, roundTripMs);
   if (roundTripMs !== undefined) tell('done', t.answeredAfter(format.milliseconds(roundTripMs)));
-  else if (typeof payload === 'string') greet(payload);
+  else if (typeof payload === 'string') hear(payload);
 }
 
-/** The first frame names the gateway and the connection. */
-function greet(text: string): void {
-  const frame: unknown = JSON.parse(text);
-  if (!isWelcome(frame)) return;
-  say(served, t.servedBy(frame.gateway, frame.connection));
-}
-
-function isWelcome(frame: unknown): frame is { readonly gateway: string; readonly connection: string } {
-  return typeof frame === 'object' && frame !== null && 'type' in frame && frame.type === 'welcome';
+/** What comes unasked: the first frame names the gateway and the connection, the last one says why it ends. */
+function hear(text: string): void {
+  const { type, gateway, connection, error } = JSON.parse(text) as Readonly<Record<string, unknown>>;
+  if (type === 'error') refusal = String(error);
+  if (type !== 'welcome') return;
+  signIn.accepted();
+  say(served, t.servedBy(String(gateway), String(connection)));
 }
 
 function isOpening({ readyState }: WebSocket): boolean {

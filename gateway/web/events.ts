@@ -7,6 +7,8 @@ import { Watching } from './events/watching.ts';
 import { bindCopying } from './shared/copying.ts';
 import { byId, say } from './shared/dom.ts';
 import { openPage } from './shared/page.ts';
+import { SignIn } from './shared/sign-in.ts';
+import { showingToken } from './shared/token.ts';
 
 const DEFAULT_CHANNEL = 'demo';
 /** A publish that takes longer is told to go on. */
@@ -22,8 +24,12 @@ const dataField = byId('data', HTMLTextAreaElement);
 const dataHint = byId('data-hint', HTMLElement);
 const result = byId('result', HTMLElement);
 
-/** By HTTP, so that it needs none of the connections that the panes can cut. */
-const client = new Passerelle({ transport: 'sse' });
+let client = newClient();
+const signIn = new SignIn(t, () => {
+  client.close();
+  client = newClient();
+  watchAnew(watching.channel);
+});
 const panes = {
   socket: new Pane(byId('socket-pane', HTMLElement), { t, format }, (connect) => watching.toggleSocket(connect)),
   stream: new Pane(byId('stream-pane', HTMLElement), { t, format }, (connect) => watching.toggleStream(connect)),
@@ -31,7 +37,7 @@ const panes = {
 
 channelField.value = new URLSearchParams(location.search).get('channel') ?? DEFAULT_CHANNEL;
 if (!channelField.checkValidity()) channelField.value = DEFAULT_CHANNEL;
-let watching = new Watching(channelField.value, [eventField.value], panes, client);
+let watching = newWatching(channelField.value);
 describe();
 
 channelForm.addEventListener('submit', (event) => {
@@ -51,12 +57,25 @@ dataField.addEventListener('keydown', (event) => {
 for (const field of [eventField, dataField]) field.addEventListener('input', describe);
 bindCopying(byId('copied', HTMLElement), t);
 
+/** By HTTP, so that it needs none of the connections that the panes can cut. */
+function newClient(): Passerelle {
+  return new Passerelle({ ...showingToken(), transport: 'sse' });
+}
+
+function newWatching(channel: string): Watching {
+  return new Watching(channel, [eventField.value], panes, client, signIn);
+}
+
+function watchAnew(channel: string): void {
+  watching.close();
+  watching = newWatching(channel);
+}
+
 /** Turns to the channel that the field names, if it is another one. */
 function watch(): void {
   const channel = channelField.value;
   if (channel === watching.channel || !channelField.checkValidity()) return;
-  watching.close();
-  watching = new Watching(channel, [eventField.value], panes, client);
+  watchAnew(channel);
   const url = new URL(location.href);
   url.searchParams.set('channel', channel);
   history.replaceState(null, '', url);
@@ -75,6 +94,7 @@ async function publish(): Promise<void> {
     else tell('done', duplicate ? t.storedBefore(id) : t.storedAs(id));
   } catch (error) {
     if (!(error instanceof PasserelleError)) throw error;
+    if (error.code === 'unauthorized') signIn.refused(error.message);
     tell('failed', t.gatewayError(error.code, error.message));
   } finally {
     clearTimeout(waiting);

@@ -1,13 +1,12 @@
 /** The notifications page: one inbox at a time. Binds the forms to the inbox, and the inbox to its connection. */
-import { ReconnectingSocket } from '../client/client.ts';
 import { decode, type Priority } from './notifications/frames.ts';
 import { Inbox, type News } from './notifications/inbox.ts';
 import { ItemList } from './notifications/item-list.ts';
 import { texts } from './notifications/texts.ts';
 import { byId, say } from './shared/dom.ts';
 import { openPage } from './shared/page.ts';
+import { PageSocket } from './shared/page-socket.ts';
 import { randomKey } from './shared/random-key.ts';
-import { StateLabel } from './shared/state-label.ts';
 
 const PRIORITIES: Readonly<Record<string, Priority>> = { low: 'low', normal: 'normal', high: 'high' };
 const RESEND_MS = 3_000;
@@ -24,9 +23,7 @@ const priorityField = byId('priority', HTMLSelectElement);
 const toField = byId('to', HTMLInputElement);
 const result = byId('result', HTMLElement);
 const unread = byId('unread', HTMLElement);
-const toggle = byId('toggle', HTMLElement);
 const readAll = byId('read-all', HTMLButtonElement);
-const label = new StateLabel(byId('connection', HTMLElement), t);
 
 userField.value = new URLSearchParams(location.search).get('user') ?? '';
 if (!userField.checkValidity()) userField.value = '';
@@ -34,7 +31,7 @@ let inbox = new Inbox(userField.value, randomKey);
 let scheduled = false;
 const list = new ItemList(t, format, (upTo) => socket.send(inbox.read(upTo)));
 
-const socket = new ReconnectingSocket({
+const socket = new PageSocket({
   url: () => `/notifications?${inbox.query}`,
   message: (frame) => {
     const known = decode(frame);
@@ -45,10 +42,9 @@ const socket = new ReconnectingSocket({
     if (inbox.news !== news) tellNews(inbox.news);
     schedule();
   },
-  state: (state, reason) => {
-    label.show(state, t.said(reason));
-    say(toggle, state === 'closed' || state === 'refused' ? t.connect : t.disconnect);
-  },
+  signedIn: clear,
+  t,
+  toggle: t,
 });
 socket.connect();
 schedule();
@@ -65,22 +61,22 @@ readAll.addEventListener('click', () => {
   const [newest] = inbox.items;
   if (newest !== undefined) socket.send(inbox.read(newest));
 });
-toggle.addEventListener('click', () => {
-  if (socket.state === 'closed' || socket.state === 'refused') socket.connect();
-  else socket.disconnect();
-});
 
 /** Turns to the inbox of the user that the field names. */
 function open(): void {
   socket.disconnect();
-  inbox = new Inbox(userField.value, randomKey);
+  clear();
   const url = new URL(location.href);
   if (inbox.user === '') url.searchParams.delete('user');
   else url.searchParams.set('user', inbox.user);
   history.replaceState(null, '', url);
+  socket.connect();
+}
+
+function clear(): void {
+  inbox = new Inbox(userField.value, randomKey);
   tell('', '');
   say(byId('returned', HTMLElement), '');
-  socket.connect();
   schedule();
 }
 
@@ -91,7 +87,8 @@ function create(): void {
     priority: PRIORITIES[priorityField.value] ?? 'normal',
     to: toField.value,
   });
-  tell('', socket.send(frame) ? t.sending : t.notConnected);
+  if (frame === undefined) tell('failed', t.tooLong);
+  else tell('', socket.send(frame) ? t.sending : t.notConnected);
 }
 
 function tellNews(news: News | undefined): void {
@@ -101,7 +98,8 @@ function tellNews(news: News | undefined): void {
       clearForm();
       return;
     case 'failed': {
-      const reason = t.gatewayError(news.code, news.error);
+      if (news.code === 'too_large') socket.mended(); // it will not be sent again
+      const reason = news.code === 'too_large' ? t.tooLong : t.gatewayError(news.code, news.error);
       tell('failed', news.again ? t.tryAgain(reason) : reason);
       if (news.again) setTimeout(resend, RESEND_MS);
       return;

@@ -104,6 +104,32 @@ describe('a chat room', () => {
     assert.deepEqual([chat.fault], [undefined]);
   });
 
+  it('says nothing that is too long, in bytes, and keeps nothing of it', () => {
+    const chat = room();
+    chat.receive(welcome(), 0);
+    assert.equal(chat.say('é'.repeat(33_000)), undefined);
+    assert.deepEqual([chat.fault?.code, chat.pending], ['too_large', []]);
+    assert.notEqual(chat.say('é'.repeat(32_000)), undefined);
+    assert.deepEqual([chat.fault], [undefined]);
+  });
+
+  it('drops what ended the connection by its length, says so until the next message, and goes on with the others', () => {
+    const chat = room();
+    for (const content of ['one', 'x'.repeat(2_000), 'three']) chat.say(content);
+    chat.receive({ type: 'error', code: 'too_large', error: 'A frame of 2050 bytes' }, 0);
+    assert.deepEqual([chat.fault?.about, chat.fault?.content?.length], ['message', 2_000]);
+    const [, ...again] = chat.receive(welcome(), 0);
+    assert.deepEqual(again, chat.pending);
+    assert.deepEqual(
+      chat.pending.map(({ content }) => content),
+      ['one', 'three'],
+    );
+    chat.receive({ type: 'published', ref: 1, id: '9-0' }, 0);
+    assert.equal(chat.fault?.code, 'too_large');
+    chat.say('four');
+    assert.deepEqual([chat.fault], [undefined]);
+  });
+
   it('tells a refused name from other faults, until there is another', () => {
     const chat = room('Bob');
     chat.receive(welcome(), 0);
@@ -115,6 +141,18 @@ describe('a chat room', () => {
     assert.equal(chat.fault?.about, 'name');
     chat.receive({ type: 'username_changed', old_username: 'Ada', new_username: 'Bobby' }, 0);
     assert.deepEqual([chat.fault], [undefined]);
+  });
+
+  it('asks for no name that the gateway would refuse, and says what is wrong with it', () => {
+    const chat = room();
+    for (const [name, fault] of [
+      ['x'.repeat(21), 'too_long'],
+      ['  ', 'empty'],
+      ['a\u0007b', 'control'],
+    ]) {
+      assert.equal(chat.rename(name ?? ''), undefined);
+      assert.deepEqual([chat.fault?.about, chat.fault?.nameFault], ['name', fault]);
+    }
   });
 
   it('shows somebody as typing for a while, or until the message comes', () => {

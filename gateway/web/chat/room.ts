@@ -2,6 +2,7 @@
  * One room as one member sees it: frames in, what is to be shown and sent out. Owns the position, and the messages that no gateway
  * has stored yet. Knows neither the DOM nor the connection.
  */
+import { parseUsername, type UsernameFault } from '../../applications/username.ts';
 import { Outbox, type Outgoing } from '../shared/outbox.ts';
 import type { ChatFrame } from './frames.ts';
 
@@ -26,7 +27,9 @@ export interface Fault {
   readonly about: 'name' | 'message' | 'room';
   readonly code: string;
   readonly error: string;
-  /** The message that was refused. */
+  /** What is wrong with the name, where that could be told without asking the gateway. */
+  readonly nameFault?: UsernameFault;
+  /** The message that was refused: it is not pending any more, unless the code is `unavailable`. */
   readonly content?: string;
 }
 
@@ -43,6 +46,7 @@ const MAX_LINES = 500;
 const TYPING_MS = 4_000;
 const TYPING_EVERY_MS = 2_000;
 const NAME_REF = 'name';
+const TOO_LARGE = 'too_large';
 
 export class Room {
   readonly room: string;
@@ -84,7 +88,7 @@ export class Room {
     return this.#outbox.frames;
   }
 
-  /** What went wrong since the last `welcome` or success; told until then. */
+  /** What went wrong since the last `welcome` or success; told until then. That a message was given back is told until the next one. */
   get fault(): Fault | undefined {
     return this.#fault;
   }
@@ -124,7 +128,7 @@ export class Room {
       case 'published':
         if (this.#lines.some((line) => line.kind === 'message' && line.id === frame.id)) this.#settle(frame.ref);
         else this.#stored.set(frame.id, Number(frame.ref));
-        this.#fault = undefined;
+        this.#recover();
         return [];
       case 'username_changed':
         this.#rename(frame.old_username, frame.new_username);
@@ -151,16 +155,24 @@ export class Room {
     }
   }
 
-  /** The frame that says it. It stays pending, also where it could not be sent: the next welcome sends it again. */
-  say(content: string): object {
-    this.#fault = undefined;
-    this.#typingSentAt = Number.NEGATIVE_INFINITY;
-    return this.#outbox.add({ type: 'message', content });
+  /**
+   * The frame that says it. It stays pending, also where it could not be sent: the next welcome sends it again. Undefined, with a
+   * fault, for what is too long to be said.
+   */
+  say(content: string): object | undefined {
+    const message = this.#outbox.add({ type: 'message', content });
+    this.#fault = message === undefined ? { about: 'message', code: TOO_LARGE, error: '', content } : undefined;
+    if (message !== undefined) this.#typingSentAt = Number.NEGATIVE_INFINITY;
+    return message;
   }
 
-  /** Asks for another name. */
-  rename(username: string): object {
-    this.#fault = undefined;
+  /** The frame that asks for another name; undefined, with a fault, for what can be none. */
+  rename(username: string): object | undefined {
+    const parsed = parseUsername(username);
+    this.#fault = parsed.ok
+      ? undefined
+      : { about: 'name', code: 'bad_request', error: parsed.error, nameFault: parsed.fault };
+    if (!parsed.ok) return undefined;
     return { type: 'set_username', username, ref: NAME_REF };
   }
 
@@ -178,7 +190,7 @@ export class Room {
     this.#position = welcome.position;
     this.#users.add(welcome.username);
     this.#typers.clear();
-    this.#fault = undefined;
+    this.#recover();
     if (back) this.#add({ kind: welcome.recovered ? 'resumed' : 'gap' });
     for (const ref of this.#stored.values()) this.#outbox.settle(ref); // what is stored comes by itself
     this.#stored.clear();
@@ -197,15 +209,22 @@ export class Room {
   }
 
   #fail({ ref, code, error }: ChatFrame & { readonly type: 'error' }): void {
-    const refused = this.#outbox.find(ref);
+    // A frame that was too large to be read is refused without its ref.
+    const unread = code === TOO_LARGE && ref === undefined;
+    const refused = unread ? this.#outbox.dropLargest() : this.#outbox.find(ref);
     if (refused !== undefined) {
-      if (code !== 'unavailable') this.#settle(ref); // else it may be stored, and is to be sent again
+      if (code !== 'unavailable') this.#settle(refused.ref); // else it may be stored, and is to be sent again
       this.#fault = { about: 'message', code, error, content: refused.content };
     } else if (ref === NAME_REF || code === 'name_taken') {
       this.#fault = { about: 'name', code, error };
     } else {
       this.#fault = { about: 'room', code, error };
     }
+  }
+
+  #recover(): void {
+    const { code, content } = this.#fault ?? {};
+    if (content === undefined || code === 'unavailable') this.#fault = undefined;
   }
 
   #settle(ref: unknown): void {

@@ -1,5 +1,21 @@
 /** The texts of the chat page. */
+import type { UsernameFault } from '../../applications/username.ts';
 import { bilingual } from '../shared/language.ts';
+
+const ENGLISH_FAULTS: Readonly<Record<UsernameFault, string>> = {
+  too_long: 'A name has 20 characters at most.',
+  empty: 'A name has one character at least.',
+  control: 'A name has no control characters and no line breaks.',
+  hidden: 'A name has no marks that cannot be seen or that turn the direction of text.',
+  invisible: 'A name has something that can be seen.',
+};
+const FRENCH_FAULTS: Readonly<Record<UsernameFault, string>> = {
+  too_long: 'Un nom a au plus 20 caractères.',
+  empty: 'Un nom a au moins un caractère.',
+  control: 'Un nom n’a ni caractères de contrôle ni retours à la ligne.',
+  hidden: 'Un nom n’a pas de marques invisibles, ni de celles qui changent le sens du texte.',
+  invisible: 'Un nom a quelque chose de visible.',
+};
 
 export const texts = bilingual(
   {
@@ -11,6 +27,7 @@ export const texts = bilingual(
     enter: 'Enter',
     name: 'Your name',
     nameRule: '1 to 20 characters',
+    wrongName: (fault: UsernameFault) => ENGLISH_FAULTS[fault],
     namePlaceholder: 'Chosen for you',
     changeName: 'Change',
     messages: 'Messages',
@@ -47,6 +64,7 @@ export const texts = bilingual(
     enter: 'Entrer',
     name: 'Votre nom',
     nameRule: '1 à 20 caractères',
+    wrongName: (fault) => FRENCH_FAULTS[fault],
     namePlaceholder: 'Choisi pour vous',
     changeName: 'Changer',
     messages: 'Messages',

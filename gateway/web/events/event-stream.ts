@@ -3,6 +3,7 @@
  * page: listening for every event name, and handing the position on to a stream that replaces another.
  */
 import { earlier } from '../shared/positions.ts';
+import { heldToken } from '../shared/token.ts';
 import type { Gap, Watcher } from './watcher.ts';
 
 /** A watcher that is also told when the stream goes back for events that nobody listened for. */
@@ -80,7 +81,10 @@ export class EventStream {
     this.#source?.close();
     const { channel, tail } = this.#options;
     const start = this.#opened && after !== undefined ? { lastEventId: after } : { tail: String(tail) };
-    const source = new EventSource(`/events?${new URLSearchParams({ channel, ...start })}`);
+    // EventSource sends no header, and comes back by this same address, which a ticket would open only once.
+    const token = heldToken();
+    const shown = token === undefined ? {} : { token };
+    const source = new EventSource(`/events?${new URLSearchParams({ channel, ...start, ...shown })}`);
     this.#source = source;
     this.#watcher.state(this.#opened ? 'reconnecting' : 'connecting', '');
     let told = opened;

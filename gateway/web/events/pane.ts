@@ -10,9 +10,11 @@ import type { ChannelEvent, Gap } from './watcher.ts';
 const MAX_ROWS = 200;
 /** More than this of one event's data is not shown. */
 const MAX_SHOWN = 4_000;
+/** The position before the first event that a channel ever had. */
+const NO_EVENT = '0-0';
 
 export interface PaneWords {
-  readonly t: EventTexts & StateTexts & { said(sentence: string): string };
+  readonly t: EventTexts & StateTexts & { readonly tokenNeeded: string; said(sentence: string): string };
   readonly format: Format;
 }
 
@@ -54,10 +56,12 @@ export class Pane implements StreamWatcher {
   }
 
   state(state: ConnectionState, reason: string): void {
-    const { t } = this.#words;
-    this.#state.show(state, t.said(reason));
-    this.#connected = state !== 'closed' && state !== 'refused';
-    say(this.#toggle, this.#connected ? t.cut : t.connectAgain);
+    this.#show(state, this.#words.t.said(reason));
+  }
+
+  /** It is refused, as the reader's language has it. */
+  lacksToken(): void {
+    this.#show('refused', this.#words.t.tokenNeeded);
   }
 
   position(position: string): void {
@@ -97,6 +101,13 @@ export class Pane implements StreamWatcher {
     this.#add(row);
   }
 
+  #show(state: ConnectionState, reason: string): void {
+    const { t } = this.#words;
+    this.#state.show(state, reason);
+    this.#connected = state !== 'closed' && state !== 'refused';
+    say(this.#toggle, this.#connected ? t.cut : t.connectAgain);
+  }
+
   #notice(kind: string, text: string): void {
     this.#add(element('li', `notice ${kind}`, text));
   }
@@ -120,7 +131,8 @@ export class Pane implements StreamWatcher {
     this.#fresh = [];
     while (this.#rows.childElementCount > MAX_ROWS) this.#rows.lastElementChild?.remove();
     const { t } = this.#words;
-    this.#position.textContent = this.#lastPosition || t.noPosition;
+    const isNone = this.#lastPosition === '' || this.#lastPosition === NO_EVENT;
+    this.#position.textContent = isNone ? t.noPosition : this.#lastPosition;
     this.#count.textContent = t.eventCount(this.#events);
     this.#gapCount.textContent = this.#gaps === 0 ? '' : ` · ${t.gapCount(this.#gaps)}`; // its row may be gone by now
   }

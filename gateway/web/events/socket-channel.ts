@@ -1,5 +1,6 @@
 /** One channel over a WebSocket, by the browser client, which comes back and resumes by itself. Owns what a pane can do with it. */
 import { Passerelle, type Subscription } from '../../client/client.ts';
+import { showingToken } from '../shared/token.ts';
 import type { Watcher } from './watcher.ts';
 
 export interface SocketChannelOptions {
@@ -19,6 +20,7 @@ export class SocketChannel {
     this.#options = options;
     this.#watcher = watcher;
     this.#client = new Passerelle({
+      ...showingToken(),
       transport: 'websocket',
       state: (state, reason) => watcher.state(state, reason),
     });

@@ -61,7 +61,7 @@ export function tilesOf({ figures }: Sample, t: MonitoringTexts, format: Format)
     {
       name: t.messages_sent_rate,
       value: rate('messages_sent_rate'),
-      detail: t.inChannels(whole('subscriptions'), whole('channels')),
+      detail: `${say('subscriptions', t.subscriptionCount)}, ${say('channels', t.channelCount)}`,
     },
     {
       name: t.events_published_rate,

@@ -1,5 +1,8 @@
 /** The texts of the monitoring page. */
-import { bilingual } from '../shared/language.ts';
+import { bilingual, counting } from '../shared/language.ts';
+
+const en = counting('en');
+const fr = counting('fr');
 
 export const texts = bilingual(
   {
@@ -26,7 +29,8 @@ export const texts = bilingual(
     ofTotal: (used: string, total: string) => `${used} of ${total}`,
     perSecond: (n: string) => `${n}/s`,
     byTransport: (sockets: string, streams: string) => `${sockets} WebSocket · ${streams} SSE`,
-    inChannels: (subscriptions: string, channels: string) => `${subscriptions} subscriptions, ${channels} channels`,
+    subscriptionCount: (n: number) => en(n, 'subscription', 'subscriptions'),
+    channelCount: (n: number) => en(n, 'channel', 'channels'),
 
     processor: 'Processor',
     memory: 'Memory',
@@ -73,7 +77,8 @@ export const texts = bilingual(
     ofTotal: (used, total) => `${used} sur ${total}`,
     perSecond: (n) => `${n}/s`,
     byTransport: (sockets, streams) => `${sockets} WebSocket · ${streams} SSE`,
-    inChannels: (subscriptions, channels) => `abonnements\u00a0: ${subscriptions}, canaux\u00a0: ${channels}`,
+    subscriptionCount: (n) => fr(n, 'abonnement', 'abonnements'),
+    channelCount: (n) => fr(n, 'canal', 'canaux'),
 
     processor: 'Processeur',
     memory: 'Mémoire',

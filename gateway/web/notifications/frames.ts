@@ -17,6 +17,8 @@ export type NotificationFrame =
       readonly type: 'history';
       readonly notifications: readonly Notification[];
       readonly unread: number;
+      /** Whose they are: the user of the token, where there is one. */
+      readonly user: string | null;
       readonly position: string;
     }
   | (Notification & { readonly type: 'notification' })

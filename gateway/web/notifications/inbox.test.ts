@@ -12,8 +12,9 @@ function notification(id: string, channel = 'notify:all'): Notification {
   return { channel, id, title: id, message: '', priority: 'normal', timestamp: '2030-01-01T00:00:00.000Z' };
 }
 
-function history(ids: readonly string[], unread: number, position: string) {
-  return { type: 'history', notifications: ids.map((id) => notification(id)), unread, position } as const;
+function history(ids: readonly string[], unread: number, position: string, user: string | null = null) {
+  const notifications = ids.map((id) => notification(id));
+  return { type: 'history', notifications, unread, user, position } as const;
 }
 
 const idsIn = ({ items }: Inbox) => items.map(({ id }) => id);
@@ -31,12 +32,19 @@ describe('an inbox', () => {
   it('goes on after a position in each of its channels', () => {
     const box = inbox('ada');
     assert.equal(String(box.query), 'user=ada');
-    box.receive(history(['5-0'], 1, '5-0.4-0'));
+    box.receive(history(['5-0'], 1, '5-0.4-0', 'ada'));
     assert.equal(String(box.query), 'user=ada&after=5-0.4-0');
     box.receive({ type: 'notification', ...notification('7-0', 'notify:@ada') });
     assert.equal(String(box.query), 'user=ada&after=5-0.7-0');
     box.receive({ type: 'notification', ...notification('8-0') });
     assert.equal(String(box.query), 'user=ada&after=8-0.7-0');
+  });
+
+  it('is that of the user whom the gateway knows by the token', () => {
+    const box = inbox();
+    box.receive(history(['5-0'], 1, '5-0.4-0', 'ada'));
+    assert.equal(box.user, 'ada');
+    assert.equal(String(box.query), 'after=5-0.4-0');
   });
 
   it('has one position where it has no user', () => {
@@ -83,6 +91,20 @@ describe('an inbox', () => {
     box.create({ title: 'Hi', message: '', priority: 'low', to: 'bob' });
     box.receive({ type: 'error', ref: 1, code: 'forbidden', error: 'No' });
     assert.deepEqual([box.pending, box.news], [[], { kind: 'failed', code: 'forbidden', error: 'No', again: false }]);
+  });
+
+  it('creates nothing that is too long, and drops what ended the connection by its length', () => {
+    const box = inbox();
+    const draft = { title: 'Hi', message: '', priority: 'low', to: '' } as const;
+    assert.equal(box.create({ ...draft, message: 'x'.repeat(66_000) }), undefined);
+    const first = box.create(draft);
+    box.create({ ...draft, message: 'x'.repeat(2_000) });
+    box.receive({ type: 'error', code: 'too_large', error: 'A frame of 2050 bytes' });
+    assert.equal(box.news?.kind, 'failed');
+    assert.deepEqual(box.receive(history([], 0, '0-0')), [first]);
+    const { ref } = first as { ref: number };
+    box.receive({ type: 'published', ref, id: '4-0' });
+    assert.equal(box.news?.kind, 'failed'); // it is what the reader still has before the eyes
   });
 
   it('keeps the last 200', () => {

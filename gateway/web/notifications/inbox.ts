@@ -24,8 +24,8 @@ const EVERYBODY = 'notify:all';
 const MAX_ITEMS = 200;
 
 export class Inbox {
-  /** Empty: everybody's notifications only. */
-  readonly user: string;
+  readonly #asked: string;
+  #user: string;
   readonly #outbox: Outbox<object>;
   #items: readonly Notification[] = [];
   #unread = 0;
@@ -33,11 +33,19 @@ export class Inbox {
   readonly #positions = new Map<string, string>();
   #gap = false;
   #news: News | undefined;
+  /** Of what was created last. */
+  #lastRef: number | undefined;
 
-  /** `newKey`: a fresh idempotency key. */
+  /** `user`: whose it is to be; empty for everybody's, or for whom the gateway knows by the token. `newKey`: a fresh idempotency key. */
   constructor(user: string, newKey: () => string) {
-    this.user = user;
+    this.#asked = user;
+    this.#user = user;
     this.#outbox = new Outbox(newKey);
+  }
+
+  /** Whose it is, as far as the gateway has said. Empty: everybody's notifications only. */
+  get user(): string {
+    return this.#user;
   }
 
   /** Newest first. */
@@ -63,7 +71,7 @@ export class Inbox {
   /** Where the next connection goes to. */
   get query(): URLSearchParams {
     const query = new URLSearchParams();
-    if (this.user !== '') query.set('user', this.user);
+    if (this.#asked !== '') query.set('user', this.#asked);
     if (this.#positions.size > 0) {
       query.set('after', this.#channels.map((channel) => this.#positions.get(channel) ?? '0-0').join('.'));
     }
@@ -87,7 +95,8 @@ export class Inbox {
         return [];
       case 'published':
         this.#outbox.settle(frame.ref);
-        this.#news = { kind: 'stored', id: frame.id };
+        // Of earlier ones nothing is told: the draft that the reader sees is the last.
+        if (frame.ref === this.#lastRef) this.#news = { kind: 'stored', id: frame.id };
         return [];
       case 'gap':
         this.#gap = true;
@@ -98,10 +107,15 @@ export class Inbox {
     }
   }
 
-  /** The frame that creates it. It stays pending, also where it could not be sent: the next history sends it again. */
-  create({ title, message, priority, to }: Draft): object {
+  /**
+   * The frame that creates it. It stays pending, also where it could not be sent: the next history sends it again. Undefined for
+   * what is too long to be sent.
+   */
+  create({ title, message, priority, to }: Draft): object | undefined {
     this.#news = undefined;
-    return this.#outbox.add({ type: 'create', title, message, priority, ...(to === '' ? {} : { to }) });
+    const frame = this.#outbox.add({ type: 'create', title, message, priority, ...(to === '' ? {} : { to }) });
+    this.#lastRef = frame?.ref;
+    return frame;
   }
 
   /** The frame that marks everything up to an item as read. */
@@ -110,13 +124,14 @@ export class Inbox {
   }
 
   get #channels(): readonly string[] {
-    return this.user === '' ? [EVERYBODY] : [EVERYBODY, `notify:@${this.user}`];
+    return this.#user === '' ? [EVERYBODY] : [EVERYBODY, `notify:@${this.#user}`];
   }
 
   #open(history: NotificationFrame & { readonly type: 'history' }): readonly object[] {
     const returned = this.#positions.size > 0;
     this.#add(history.notifications);
     this.#unread = history.unread;
+    this.#user = history.user ?? '';
     const positions = history.position.split('.');
     for (const [index, channel] of this.#channels.entries()) this.#positions.set(channel, positions[index] ?? '0-0');
     if (returned) this.#news = { kind: 'returned', missed: history.notifications.length, gap: this.#gap };
@@ -126,7 +141,9 @@ export class Inbox {
 
   #fail({ ref, code, error }: NotificationFrame & { readonly type: 'error' }): void {
     const again = code === 'unavailable' && this.#outbox.find(ref) !== undefined;
-    if (!again) this.#outbox.settle(ref);
+    // A frame that was too large to be read is refused without its ref.
+    if (code === 'too_large' && ref === undefined) this.#outbox.dropLargest();
+    else if (!again) this.#outbox.settle(ref);
     this.#news = { kind: 'failed', code, error, again };
   }
 

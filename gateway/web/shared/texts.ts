@@ -28,6 +28,19 @@ export const texts = bilingual(
     copied: 'Copied',
     selected: 'Selected: copy it with the keyboard',
 
+    tokenTitle: 'This gateway asks for a token',
+    aboutToken:
+      'It lets in who shows a token (a JWT). Whoever runs the gateway issues one, or the application that you sign in to. This window keeps it for all pages of this gateway, until you forget it here or close the window.',
+    token: 'Token',
+    useToken: 'Use it',
+    tokenHeld: 'This window shows the gateway a token.',
+    forgetToken: 'Forget the token',
+    tokenNeeded: 'a valid token is needed',
+    noToken: 'This is no token: one has three parts of letters, digits, - and _, with a dot between them.',
+    tokenRefused: (reason: string) => `The gateway does not take this token. ${reason}`,
+
+    tooLong: 'That is longer than the gateway takes. Shorten it, and send it again.',
+
     /** What the gateway says of an error is a sentence for a person, in English. */
     said: (sentence: string) => sentence,
     gatewayError: (_code: string, sentence: string) => sentence,
@@ -57,6 +70,20 @@ export const texts = bilingual(
     copy: 'Copier',
     copied: 'Copié',
     selected: 'Sélectionné\u00a0: copiez avec le clavier',
+
+    tokenTitle: 'Cette passerelle demande un jeton',
+    aboutToken:
+      'Elle laisse entrer qui montre un jeton (un JWT). Il est remis par qui exploite la passerelle, ou par l’application où vous vous identifiez. Cette fenêtre le garde pour toutes les pages de cette passerelle, jusqu’à ce que vous l’oubliiez ici ou fermiez la fenêtre.',
+    token: 'Jeton',
+    useToken: 'Utiliser',
+    tokenHeld: 'Cette fenêtre montre un jeton à la passerelle.',
+    forgetToken: 'Oublier le jeton',
+    tokenNeeded: 'un jeton valable est nécessaire',
+    noToken:
+      'Ce n’est pas un jeton : il a trois parties faites de lettres, de chiffres, de - et de _, séparées par des points.',
+    tokenRefused: (reason) => `La passerelle n’accepte pas ce jeton. ${reason}`,
+
+    tooLong: 'C’est plus long que ce que la passerelle accepte. Raccourcissez, puis envoyez de nouveau.',
 
     said: quoted,
     gatewayError: (code, sentence) => {
