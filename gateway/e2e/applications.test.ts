@@ -118,7 +118,7 @@ describe('the applications, through nginx', () => {
       await until('it is told', async () => ((await bob.locator('#name-fault').textContent()) ?? '').includes('taken'));
       await bob.getByLabel('Your name').fill('x'.repeat(21));
       await bob.keyboard.press('Enter');
-      await until('it is told', async () => ((await bob.locator('#name-fault').textContent()) ?? '').includes('21'));
+      await bob.getByText('A name has 20 characters at most.').waitFor();
       await bob.getByLabel('Your name').fill('Bob');
     });
 
