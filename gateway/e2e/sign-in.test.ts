@@ -67,7 +67,7 @@ describe('a page at a gateway that asks for a token', () => {
       await page.keyboard.insertText(await issuer.signed());
       await page.keyboard.press('Enter');
       await live(page, 'Live');
-      assert.equal(await page.evaluate('document.activeElement.id'), 'main');
+      await page.waitForFunction('document.activeElement.id === "main"');
     });
   });
 
