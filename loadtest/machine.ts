@@ -50,6 +50,8 @@ export interface Machine {
 export function describeMachine(): Machine {
   const run = (program: string, ...parameters: string[]) =>
     execFileSync(program, parameters, { encoding: 'utf8' }).trim();
+  // Results of a run before are no change of what is measured.
+  const isChanged = run('git', 'status', '--porcelain', '--', '.', ':!loadtest/results') !== '';
   const uws = readFileSync(new URL('../../node_modules/uWebSockets.js/package.json', import.meta.url), 'utf8');
   return {
     cpu: cpus()[0]?.model ?? '',
@@ -59,7 +61,7 @@ export function describeMachine(): Machine {
     node: process.version,
     uWebSockets: /"version": "(.*)"/.exec(uws)?.[1] ?? '',
     redis: /v=(\S+)/.exec(run('redis-server', '--version'))?.[1] ?? '',
-    commit: run('git', 'describe', '--always', '--dirty', '--exclude=*'),
+    commit: run('git', 'rev-parse', '--short', 'HEAD') + (isChanged ? '-dirty' : ''),
     descriptors: Number(run('sh', '-c', 'ulimit -n')),
   };
 }

@@ -76,7 +76,7 @@ async function publish(run: Run, channel: string): Promise<void> {
 }
 
 function figures(transport: Transport, clients: number, done: Done): Figure[] {
-  const at: Case = { transport, clients, gateways: GATEWAYS, events: EVENTS };
+  const at: Case = { transport, 'clients of each transport': clients, gateways: GATEWAYS, events: EVENTS };
   const owed = clients * EVENTS;
   const values: Readonly<Record<string, number>> = {
     'percent delivered': (100 * done.received) / owed,
