@@ -64,7 +64,7 @@ describe('a page that a document shows', () => {
       const shows = (what: string, titles: readonly unknown[]) =>
         until(what, async () => (await shown()).join() === titles.join());
       await shows('it shows the last ten', [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-      assert.equal(await page.locator('#state').textContent(), 'live');
+      await page.locator('#state').getByText('live', { exact: true }).waitFor();
       await page.getByRole('button').click();
       await until('it has said hello', async () => (await shown()).includes('Hello'));
       await page.goto('about:blank');
