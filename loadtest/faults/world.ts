@@ -44,9 +44,10 @@ const WITH_FILE = 'appendonly yes\nappendfsync always\n';
 /** A write beyond the limit on its files then fails, as on a full disk, and does not end it. */
 const SURVIVES_FULL_DISK = ['env', '--ignore-signal=XFSZ'];
 const QUICK_CLUSTER = 'cluster-node-timeout 1000\n';
+/** Long enough that none takes a master for dead, or gives up what it has begun, because this machine stood still for a moment. */
 const QUICK_SENTINEL = [
-  ['down-after-milliseconds', 600],
-  ['failover-timeout', 1_500],
+  ['down-after-milliseconds', 2_000],
+  ['failover-timeout', 4_000],
 ] as const;
 
 export class World {
