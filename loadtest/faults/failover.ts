@@ -20,7 +20,7 @@ export interface Pair {
 }
 
 /** The master is killed when its replica has everything: Redis loses nothing. */
-export async function killInStep(_world: World, pair: Pair): Promise<boolean> {
+export async function killInStep(world: World, pair: Pair): Promise<boolean> {
   const { master, replica, asReplicaOf } = pair;
   await inStep(replica);
   await master.command('CLIENT', 'PAUSE', PAUSE_MS, 'WRITE');
@@ -34,7 +34,7 @@ export async function killInStep(_world: World, pair: Pair): Promise<boolean> {
     return false;
   }
   await master.kill();
-  await replaced(pair);
+  await replaced(world, pair);
   await master.start(asReplicaOf(replica));
   await inStep(master);
   return true;
@@ -51,7 +51,7 @@ export async function killAhead(world: World, pair: Pair, random: Random): Promi
   const ahead = Number(await offset(master)) > Number(await offset(replica));
   await master.kill();
   world.losses.push({ from, until: Date.now() });
-  await replaced(pair);
+  await replaced(world, pair);
   await master.start(asReplicaOf(replica));
   await inStep(master);
   return ahead;
@@ -62,7 +62,7 @@ export async function stopUntilReplaced(world: World, pair: Pair): Promise<boole
   const { master } = pair;
   const from = Date.now() - 100;
   master.pause();
-  await replaced(pair);
+  await replaced(world, pair);
   master.resume();
   await inStep(master);
   world.losses.push({ from, until: Date.now() });
@@ -77,7 +77,8 @@ export async function restartReplica({ master, replica, asReplicaOf }: Pair, ran
   return true;
 }
 
-async function replaced({ replica, agreed }: Pair): Promise<void> {
+async function replaced({ switches }: World, { replica, agreed }: Pair): Promise<void> {
+  if (switches !== undefined) switches.meant++;
   const holds = async () => (await replication(replica)).includes('role:master') && (await agreed());
   await until('the replica has taken over', holds, FAILOVER_LIMIT_MS);
 }

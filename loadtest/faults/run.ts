@@ -207,6 +207,8 @@ class Run {
     const rules = { histories, losses: this.#world.losses };
     const { violations, ...counts } = check(this.#publishing.publishes(), [...received, ...told], rules);
     const complaints = [...this.#world.complaints];
+    const unmeant = this.#world.switches?.complaint();
+    if (unmeant !== undefined) complaints.push(unmeant);
     for (const subscriber of this.#subscribers)
       complaints.push(...subscriber.complaints.map((complaint) => `${subscriber.name}: ${complaint}`));
     const took = this.#injections.filter(({ tookHold }) => tookHold);

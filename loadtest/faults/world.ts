@@ -18,6 +18,7 @@ import type { PlannedRequest } from '../../gateway/e2e/harness/plan.ts';
 import { RestartableGateway } from '../../gateway/e2e/harness/restartable.ts';
 import { UnrulyProxy } from '../../gateway/e2e/harness/unruly-proxy.ts';
 import type { Form } from './fault.ts';
+import { Switches } from './switches.ts';
 
 export const CHANNELS = ['load:c0', 'load:c1', 'load:c2', 'load:c3', 'load:c4', 'load:c5'];
 const GATEWAYS = 3;
@@ -59,6 +60,8 @@ export class World {
   readonly clientLinks: UnrulyProxy;
   /** Between each gateway and Redis; none where clients of Redis are told addresses. */
   readonly redisLinks: readonly UnrulyProxy[];
+  /** Of the Sentinels, where there are any. */
+  readonly switches: Switches | undefined;
   /** When Redis may have lost what it had acknowledged. Faults that do that say so here. */
   readonly losses: Loss[] = [];
   /** Publishes that a fault wants, beside those that go on anyway. */
@@ -75,6 +78,7 @@ export class World {
       nginx: this.nginx,
       clientLinks: this.clientLinks,
       redisLinks: this.redisLinks,
+      switches: this.switches,
     } = parts);
     this.#ends = ends;
   }
@@ -104,7 +108,7 @@ export class World {
   }
 }
 
-type Parts = Pick<World, 'form' | 'redis' | 'gateways' | 'nginx' | 'clientLinks' | 'redisLinks'>;
+type Parts = Pick<World, 'form' | 'redis' | 'gateways' | 'nginx' | 'clientLinks' | 'redisLinks' | 'switches'>;
 type End = () => Promise<unknown>;
 
 /** Adds to `ends` what ends each part that was started, also where a later one fails. */
@@ -115,6 +119,8 @@ async function startParts(form: Form, ends: End[]): Promise<Parts> {
   writeFileSync(channelsFile, JSON.stringify({ namespaces: { load: { history: HISTORY } } }));
   const redis = await startRedis(form);
   ends.push(() => redis.stop());
+  const switches = form === 'sentinel' ? await Switches.watch(redis.servers.slice(2)) : undefined;
+  ends.push(async () => switches?.close());
   const proxyTo = async (url: string) => {
     const links = await UnrulyProxy.start([url]);
     ends.push(() => links.stop());
@@ -137,7 +143,7 @@ async function startParts(form: Form, ends: End[]): Promise<Parts> {
   const urls = gateways.map(({ url }) => url);
   const nginx = await NginxProcess.start(urls, { shutdownSeconds: 2 });
   ends.push(() => nginx.stop());
-  return { form, redis, gateways, nginx, clientLinks: await proxyTo(nginx.url), redisLinks };
+  return { form, redis, gateways, nginx, clientLinks: await proxyTo(nginx.url), redisLinks, switches };
 }
 
 /** The last one first. */
