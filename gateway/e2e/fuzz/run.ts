@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startStandalone } from '../../../broker/redis/testing/servers.ts';
 import { until } from '../../../broker/testing/until.ts';
 import { call } from '../harness/http-client.ts';
-import { GatewayProcess } from '../harness/processes.ts';
+import { GatewayProcess, SMALL_HEAP } from '../harness/processes.ts';
 import { conversation, inputsOf } from './conversation.ts';
 import { AUTHENTICATION, FOR_EVERYONE, KEY } from './credentials.ts';
 import { HEALTHY_NAMESPACE, Healthy } from './healthy.ts';
@@ -49,8 +49,6 @@ const AS_SERVER = { headers: { authorization: `Bearer ${KEY}` } };
 const MEGABYTE = 1_048_576;
 /** Conversations at a time, and so also the most sockets that are written to slowly. */
 const AT_A_TIME = 100;
-/** Garbage is collected early, so that it is not mistaken for what is kept: left to itself the heap swings by up to a hundred megabytes. */
-const SMALL_HEAP = '--max-old-space-size=64 --max-semi-space-size=4';
 /**
  * How much more memory may be resident at the end than after the first third, both with every connection closed: the
  * heap of a Node process swings by some megabytes even so. A leak of 250 bytes an input shows in 200,000 inputs, one of 10 in five million.
@@ -93,7 +91,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
       MAX_REFUSALS: '0',
       MAX_EVENT_LOOP_LAG_MS: '0',
     };
-    const memory = { CHANNELS_FILE: channelsFile, RING_BYTES: `${MEGABYTE}`, NODE_OPTIONS: SMALL_HEAP };
+    const memory = { CHANNELS_FILE: channelsFile, RING_BYTES: `${MEGABYTE}`, ...SMALL_HEAP };
     return await run.report({ REDIS_URL: redis.url, ...AUTHENTICATION, ...memory, ...unlimited });
   } finally {
     await run.end();
