@@ -1,6 +1,6 @@
 /**
  * How a gateway sends its clients elsewhere: first it only says that it is leaving, so that whoever spreads connections learns of it; then
- * it takes no more, and closes those that it has at a pace that the others bear. What comes after that is in `shutdown.ts`.
+ * it takes no more, and closes those that it has at a pace that the others bear. What comes after that is in `server/gateway.ts`.
  */
 import type { Connection, Connections } from '../connections/connections.ts';
 import { PACE_STEP_MS, Pace } from './pace.ts';

@@ -25,11 +25,12 @@ export interface ListenerOptions {
   readonly shared: boolean;
   /** Undefined for plain HTTP. */
   readonly tls: TlsFiles | undefined;
-  /** Binds everything there is to an app. Called again for each new certificate. */
-  readonly bind: (app: TemplatedApp) => void;
   readonly log: Logger;
   readonly now: () => number;
 }
+
+/** Binds everything there is to an app. Called again for each new certificate. */
+export type Bind = (app: TemplatedApp) => void;
 
 /** The library's default (SO_REUSEPORT), for which it has no name. */
 const SHARED_PORT = 0;
@@ -38,6 +39,7 @@ export type Listening = { readonly ok: true; readonly port: number } | { readonl
 
 export class Listener {
   readonly #options: ListenerOptions;
+  #bind: Bind = () => undefined;
   #socket: us_listen_socket | undefined;
   /** With TLS: what holds the port, and what answers. */
   #door: TemplatedApp | undefined;
@@ -53,8 +55,10 @@ export class Listener {
     this.#options = options;
   }
 
-  listen(): Listening {
-    const { tls, host, port, bind, shared } = this.#options;
+  /** After an error it may be called again. */
+  listen(bind: Bind): Listening {
+    const { tls, host, port, shared } = this.#options;
+    this.#bind = bind;
     let app: TemplatedApp;
     if (tls === undefined) {
       app = App();
@@ -70,6 +74,7 @@ export class Listener {
       if (socket !== false) this.#socket = socket;
     });
     if (this.#socket !== undefined) return { ok: true, port: us_socket_local_port(this.#socket) };
+    this.cut();
     const error = `Cannot listen on ${host}:${port}: the port is taken, or the address is not this machine's`;
     return { ok: false, error };
   }
@@ -116,7 +121,7 @@ export class Listener {
     const door = this.#door ?? openApp(tls);
     // The library reads the files by itself, maybe later than they were checked.
     if (next === undefined || door === undefined || !unchanged()) return undefined;
-    this.#options.bind(next);
+    this.#bind(next);
     this.#apps.push(next);
     door.addChildAppDescriptor(next.getDescriptor());
     if (this.#answering !== undefined) door.removeChildAppDescriptor(this.#answering.getDescriptor());

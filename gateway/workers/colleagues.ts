@@ -43,11 +43,6 @@ export class Colleagues {
     });
   }
 
-  /** This one listens. */
-  listening(): void {
-    this.#channel.send({ type: 'listening' });
-  }
-
   /** What each worker answers, this one among them; `null` for one that gives no answer. Without a supervisor it answers for itself alone. */
   ask(question: Question): Promise<readonly unknown[]> {
     if (this.#alone) return this.#own(question);

@@ -1,0 +1,116 @@
+/** Builds what events pass through, whatever the transport: the hub, the fleet, presence, and what clients may ask for. */
+import { nanoid } from 'nanoid';
+import type { Broker, BrokerUnavailable, Event, RetentionOf } from '../../broker/broker.ts';
+import { NotificationHistory } from '../applications/notification-history.ts';
+import type { Connections } from '../connections/connections.ts';
+import { Fleet } from '../fleet/fleet.ts';
+import { CANARY_PREFIX, FLEET_PREFIX, REVOKED_TOKENS, withOwnChannels } from '../fleet/own-channels.ts';
+import { localChannels } from '../http/api.ts';
+import { millisecondsOf } from '../hub/event-time.ts';
+import { Hub } from '../hub/hub.ts';
+import { Operations } from '../operations.ts';
+import { Members } from '../presence/members.ts';
+import { ResumeTokens } from '../presence/resume-token.ts';
+import type { Config } from '../settings/config.ts';
+import { presenceModeOf, retentionOf } from '../settings/namespaces.ts';
+import { rarely } from '../timer.ts';
+import type { Access } from './access.ts';
+import { COMPLAINT_MS } from './complaints.ts';
+import type { Meters } from './observability.ts';
+import type { Surroundings } from './surroundings.ts';
+
+export type Core = ReturnType<typeof buildCore>;
+
+export interface CoreParts {
+  readonly config: Config;
+  readonly broker: Broker;
+  readonly connections: Connections;
+  readonly access: Access;
+  readonly meters: Meters;
+  readonly surroundings: Surroundings;
+}
+
+/** What each channel keeps: the gateways' own as they need it, the others as configured. */
+export function retentionOfAll(config: Config): RetentionOf {
+  return withOwnChannels(retentionOf(config.namespaces));
+}
+
+/** Also gives the broker its listener, before which nothing may be subscribed to. */
+export function buildCore(parts: CoreParts) {
+  const { config, broker, connections, meters, surroundings } = parts;
+  const { now } = surroundings;
+  const presenceMode = presenceModeOf(config.namespaces);
+
+  const hub = buildHub(config, broker, meters, now);
+  const fleet = new Fleet({
+    broker,
+    gatewayId: config.gatewayId,
+    newId: () => nanoid(8),
+    now,
+    answerer: (ask) => (ask.kind === 'channels' ? localChannels(hub, ask.prefix) : connections.disconnect(ask)),
+  });
+  const resumeTokens = new ResumeTokens();
+  const members = new Members({ broker, modeOf: presenceMode, tokens: resumeTokens, lease: () => fleet.lease, now });
+  listenTo(parts, { hub, fleet, members });
+
+  const operations = buildOperations(parts, members);
+  const history = new NotificationHistory({
+    broker,
+    headOf: (channel) => hub.headOf(channel),
+    maxBytes: config.maxBodyBytes,
+    maxReads: config.historyReads,
+  });
+  return { presenceMode, hub, fleet, resumeTokens, members, operations, history };
+}
+
+function buildHub(config: Config, broker: Broker, { durations, tracer }: Meters, now: () => number): Hub {
+  const limits = { ...config, historyPage: 256, historyRetryMs: 500 };
+  return new Hub(broker, retentionOfAll(config), limits, now, (channel, id, writtenMs, subscriptions) => {
+    const storedMs = millisecondsOf(id);
+    durations.delivered(writtenMs - storedMs);
+    tracer?.delivered({ channel, id, storedMs, writtenMs, subscriptions });
+  });
+}
+
+/** Hands each event to the part whose channel it came by. */
+function listenTo(
+  { broker, meters: { canary }, access: { revocations } }: CoreParts,
+  { hub, fleet, members }: { readonly hub: Hub; readonly fleet: Fleet; readonly members: Members },
+): void {
+  broker.listen({
+    event: (channel: string, event: Event) => {
+      if (channel.startsWith(CANARY_PREFIX)) canary.event(channel, event);
+      else if (channel.startsWith(FLEET_PREFIX)) fleet.event(channel, event);
+      else if (channel === REVOKED_TOKENS) revocations.event(event);
+      else hub.event(channel, event);
+    },
+    resubscribed: (channels) => {
+      if (channels.includes(REVOKED_TOKENS)) revocations.resubscribed();
+      hub.resubscribed(channels);
+      members.doubt(); // a failover may have lost the last of them
+    },
+  });
+}
+
+function buildOperations({ config, broker, access, meters, surroundings }: CoreParts, members: Members): Operations {
+  const { log, tally, clock, now } = surroundings;
+  const { durations, tracer } = meters;
+  return new Operations({
+    broker,
+    rights: access.rights,
+    publishLimits: access.publishLimits,
+    members,
+    retentionOf: retentionOfAll(config),
+    presenceMode: presenceModeOf(config.namespaces),
+    limits: { maxMessageBytes: config.maxMessageBytes, maxReplyBytes: config.maxBodyBytes },
+    tally,
+    clock,
+    onPublished: (ms, channel, id, traceparent) => {
+      durations.published(ms);
+      tracer?.published({ channel, id, beganMs: now() - ms, endedMs: now(), traceparent });
+    },
+    onUnavailable: rarely(COMPLAINT_MS, (err: BrokerUnavailable) =>
+      log.warn({ err }, 'requests are answered "unavailable"'),
+    ),
+  });
+}

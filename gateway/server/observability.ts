@@ -1,0 +1,70 @@
+/** Builds what measures the gateway, and what tells of it: metrics, traces, health. */
+import { nanoid } from 'nanoid';
+import type { Broker } from '../../broker/broker.ts';
+import type { Drain } from '../drain/drain.ts';
+import { Canary } from '../figures/canary.ts';
+import { Durations } from '../figures/durations.ts';
+import { type Figures, ownFigures, sharedFigures } from '../figures/figures.ts';
+import { Health } from '../figures/health.ts';
+import { Metrics } from '../figures/metrics.ts';
+import { Tracer } from '../figures/tracing.ts';
+import type { Config } from '../settings/config.ts';
+import { packageVersion } from '../settings/usage.ts';
+import { rarely } from '../timer.ts';
+import { type Channel, Colleagues } from '../workers/colleagues.ts';
+import { COMPLAINT_MS } from './complaints.ts';
+import type { Core } from './core.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** What measures events on their way. */
+export interface Meters {
+  readonly durations: Durations;
+  /** Undefined where no collector of traces is configured. */
+  readonly tracer: Tracer | undefined;
+  readonly canary: Canary;
+}
+
+export function buildMeters(config: Config, broker: Broker, surroundings: Surroundings): Meters {
+  const durations = new Durations();
+  const canary = new Canary({
+    broker,
+    id: nanoid(8),
+    clock: surroundings.clock,
+    onReturn: (shard, delayMs) => durations.returned(shard, delayMs),
+  });
+  return { durations, tracer: buildTracer(config, surroundings), canary };
+}
+
+function buildTracer(config: Config, { log }: Surroundings): Tracer | undefined {
+  const { otlpEndpoint: endpoint, traceShare: share, gatewayId } = config;
+  if (endpoint === undefined) return undefined;
+  const onFailure = rarely(COMPLAINT_MS, (err: unknown) => log.warn({ err }, 'traces are lost'));
+  return new Tracer({ endpoint, share, gatewayId, version: packageVersion(), onFailure });
+}
+
+export interface FiguresParts {
+  readonly config: Config;
+  readonly broker: Broker;
+  readonly meters: Meters;
+  readonly core: Core;
+  readonly drain: Drain;
+  readonly surroundings: Surroundings;
+  /** The channel to the supervisor, where other workers share the port. */
+  readonly supervisor: Channel | undefined;
+}
+
+/** What `/metrics`, `/stats` and `/readyz` say: of this gateway, or of all the workers that share its port. */
+export function buildFigures({ config, broker, meters, core, drain, surroundings, supervisor }: FiguresParts): Figures {
+  const { tally, now } = surroundings;
+  const { durations, canary } = meters;
+  const { hub, members } = core;
+  const health = new Health({ drain, broker, canary, graceMs: config.readyGraceSeconds * 1_000 });
+  const version = packageVersion();
+  const metrics = new Metrics({ ...config, tally, durations, hub, broker, members, canary, health, version, now });
+  if (supervisor === undefined) return ownFigures(metrics, health);
+  const colleagues = new Colleagues(supervisor, (question) => {
+    if (question === 'readiness') return health.readiness();
+    return question === 'stats' ? metrics.stats() : metrics.text();
+  });
+  return sharedFigures(colleagues, config.gatewayId, metrics.contentType);
+}

@@ -1,0 +1,30 @@
+/** What a gateway gets from its process besides its settings and its broker. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Tally } from '../figures/tally.ts';
+import type { Logger } from '../log.ts';
+
+export interface Surroundings {
+  readonly log: Logger;
+  /** What is counted: one for each gateway. */
+  readonly tally: Tally;
+  /** The time of day in epoch milliseconds. */
+  readonly now: () => number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly clock: () => number;
+  /** A number from 0 up to 1, without 1. */
+  readonly random: () => number;
+  /** Resolves after so many milliseconds. Does not keep the process alive. */
+  readonly sleep: (ms: number) => Promise<unknown>;
+}
+
+/** The clocks and the randomness of this process. */
+export function processSurroundings(log: Logger, tally: Tally): Surroundings {
+  return {
+    log,
+    tally,
+    now: Date.now,
+    clock: () => performance.now(),
+    random: Math.random,
+    sleep: (ms) => delay(ms, undefined, { ref: false }),
+  };
+}
