@@ -25,6 +25,7 @@ for (const args of CHECKS) {
   if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 }
 
+cpSync('gateway/runtime.cjs', 'dist/gateway/runtime.cjs');
 cpSync('broker/redis/lua', 'dist/broker/redis/lua', { recursive: true });
 
 await buildPages('gateway/web', 'dist/gateway/web');

@@ -1,0 +1,11 @@
+/**
+ * True where this Node.js can run the gateway. Else the pinned one runs the same command in place of this process, or the process
+ * ends with a sentence that says why nothing can.
+ */
+export function ensureRuntime(): boolean;
+
+/** What keeps this Node.js from running the gateway, and what to type, as a sentence; undefined where nothing does. */
+export function unfitness(): string | undefined;
+
+/** Writes the sentence to standard error and ends the process with 2. */
+export function refuse(sentence: string): void;
