@@ -47,7 +47,7 @@ async function start(config: Config, isWorker: boolean): Promise<void> {
     fail([listening.error]);
     return;
   }
-  const stop = stopper({ gateway, isWorker, timeoutMs: config.shutdownTimeoutSeconds * 1_000, log });
+  const stop = stopper({ gateway, isWorker, log });
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   supervisor?.onEnd(() => stop('SIGTERM')); // nobody would end it, nor start it again

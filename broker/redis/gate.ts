@@ -59,6 +59,7 @@ export class Gate {
 
   close(): void {
     this.#closed = true;
+    this.#timer?.unref(); // what was sent is given up with its connection; that alone keeps no process alive
     for (const call of this.#waiting) call.refuse(new BrokerUnavailable('The broker was closed.'));
     this.#waiting.clear();
   }
@@ -111,6 +112,7 @@ export class Gate {
       const leftMs = call.dueMs - now;
       if (leftMs > 0) {
         this.#timer = setTimeout(this.#giveUp, Math.ceil(leftMs));
+        if (this.#closed) this.#timer.unref();
         return;
       }
       const error = this.#waiting.delete(call)

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
+import { until } from '../../broker/testing/until.ts';
 import { SseClient, WsClient } from './harness/clients.ts';
 import { embeddedGateway, listenedAt } from './harness/embedded.ts';
 import { call, publish } from './harness/http-client.ts';
@@ -26,7 +27,7 @@ test('a gateway in this process serves WebSocket and SSE, and sends its clients 
   assert.equal((await socket.frames.next()).data, 'hello');
   assert.equal((await stream.blocks.next()).data, '"hello"');
 
-  await gateway.drain();
+  assert.equal(await gateway.drain(), 'drained');
   assert.equal(gateway.connections, 0);
   assert.equal((await socket.closed).code, 1012);
   await assert.rejects(fetch(`${url}/healthz`));
@@ -104,9 +105,21 @@ test('closing it ends a drain that is under way', async () => {
   assert.equal((await socket.frames.next()).type, 'welcome');
   const drained = gateway.drain();
   await gateway.close();
-  await drained;
+  assert.equal(await drained, 'cut');
   await socket.closed;
   assert.equal(gateway.connections, 0);
+});
+
+test('a drain that takes too long ends at its deadline', async (t) => {
+  const redis = await startStandalone();
+  t.after(() => redis.stop());
+  const slow = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '60000', SHUTDOWN_TIMEOUT_SECONDS: '1', LOG_LEVEL: 'silent' };
+  const gateway = embeddedGateway(slow);
+  t.after(() => gateway.close());
+  const url = await listenedAt(gateway);
+  await until('it is ready', async () => (await call(`${url}/api/channels`)).status === 200);
+  redis.servers[0]?.pause(); // it cannot take its leave of Redis
+  assert.equal(await gateway.drain(), 'cut');
 });
 
 test('it leaves the handlers of its process alone', async () => {
@@ -125,7 +138,9 @@ const PROGRAM = fileURLToPath(new URL('./harness/embedded-end.js', import.meta.u
 
 for (const how of ['close', 'drain', 'unheard'])
   for (const engine of ['memory', 'redis'])
-    test(`nothing keeps a process alive whose gateway has ended (${how}, ${engine})`, async (t) => {
+    test(`nothing keeps a process alive whose gateway has ended (${how}, ${engine})`, {
+      timeout: 30_000,
+    }, async (t) => {
       const redis = engine === 'redis' ? await startStandalone() : undefined;
       t.after(() => redis?.stop());
       const child = spawn(process.execPath, [PROGRAM, how, redis?.url ?? ''], { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -1,14 +1,12 @@
 /** The end of a process that is a gateway: by a signal, or because of a fault. */
 import type { Logger } from '../log.ts';
-import type { Gateway } from './gateway.ts';
+import type { Gateway } from './life.ts';
 
 /** What has to be ended. */
 export interface Running {
   readonly gateway: Gateway;
   /** Whether another process has started it, which sees to its end. */
   readonly isWorker: boolean;
-  /** How long the end may take. */
-  readonly timeoutMs: number;
   readonly log: Logger;
 }
 
@@ -17,7 +15,7 @@ export interface Running {
  * comes from somebody at a terminal, at once. A second signal, or the deadline, ends it wherever it is. A worker may hear of the one end by several
  * signals, as from a service manager and from its supervisor, or by that one's death: it is for the supervisor to say that it was a second.
  */
-export function stopper({ gateway, isWorker, timeoutMs, log }: Running): (signal: NodeJS.Signals) => void {
+export function stopper({ gateway, isWorker, log }: Running): (signal: NodeJS.Signals) => void {
   let stopping = false;
   return (signal) => {
     if (stopping && isWorker) return;
@@ -27,13 +25,9 @@ export function stopper({ gateway, isWorker, timeoutMs, log }: Running): (signal
     }
     stopping = true;
     log.info({ signal, connections: gateway.connections }, 'stopping');
-    setTimeout(() => {
-      log.error({ connections: gateway.connections }, 'the gateway could not stop in time; ending it');
-      process.exit(1);
-    }, timeoutMs).unref();
-
     gateway.drain({ atOnce: signal === 'SIGINT' }).then(
-      () => {
+      (end) => {
+        if (end === 'cut') process.exit(1); // it has said why
         log.info('stopped');
         process.exit(0); // a client may be slow to take note that its connection was closed
       },

@@ -4,7 +4,8 @@ import { SseClient, WsClient } from './clients.ts';
 import { embeddedGateway, listenedAt } from './embedded.ts';
 
 const [how, redisUrl = ''] = process.argv.slice(2);
-const gateway = embeddedGateway(redisUrl === '' ? {} : { REDIS_URL: redisUrl });
+// A wait for Redis that outlived the gateway would be a long one.
+const gateway = embeddedGateway(redisUrl === '' ? {} : { REDIS_URL: redisUrl, REDIS_TIMEOUT_MS: '60000' });
 if (how === 'unheard') {
   await gateway.close();
 } else {

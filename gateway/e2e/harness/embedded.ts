@@ -2,7 +2,8 @@
 
 import { Tally } from '../../figures/tally.ts';
 import { createLogger } from '../../log.ts';
-import { createGateway, type Gateway } from '../../server/gateway.ts';
+import { createGateway } from '../../server/gateway.ts';
+import type { Gateway } from '../../server/life.ts';
 import { faultOfRedisUrl, openBroker } from '../../server/open-broker.ts';
 import { loadConfig } from '../../settings/config.ts';
 
