@@ -52,6 +52,6 @@ async function start(config: Config, isWorker: boolean): Promise<void> {
   process.on('SIGINT', stop);
   supervisor?.onEnd(() => stop('SIGTERM')); // nobody would end it, nor start it again
   // Last: whoever reads it may at once do anything to this process.
-  if (supervisor === undefined) announce(config, listening.port);
+  if (supervisor === undefined) announce(config, listening.port, listening.internalPort);
   else supervisor.send({ type: 'listening' });
 }

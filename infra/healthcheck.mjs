@@ -4,12 +4,14 @@ import http from 'node:http';
 import https from 'node:https';
 
 // biome-ignore lint/style/noProcessEnv: a program of its own, beside the gateway.
-const { HOST = '', PORT = '', TLS_CERT_FILE = '' } = process.env;
-const everywhere = ['', '0.0.0.0', '::'].includes(HOST);
-const { get } = TLS_CERT_FILE === '' ? http : https;
+const { HOST = '', PORT = '', TLS_CERT_FILE = '', INTERNAL_HOST = '', INTERNAL_PORT = '' } = process.env;
+// The internal port has no TLS.
+const internal = INTERNAL_PORT !== '';
+const host = internal ? INTERNAL_HOST : HOST;
+const { get } = internal || TLS_CERT_FILE === '' ? http : https;
 const options = {
-  host: everywhere ? '127.0.0.1' : HOST,
-  port: PORT === '' ? 8080 : Number(PORT),
+  host: ['', '0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host,
+  port: Number((internal ? INTERNAL_PORT : PORT) || 8080),
   path: '/healthz',
   timeout: 4_000,
   rejectUnauthorized: false, // it is made out to the name by which clients come

@@ -125,8 +125,29 @@ for (const name of names)
       const ports = gateway.container.ports.map((port: { name: string }) => port.name);
       const { startupProbe, livenessProbe, readinessProbe } = gateway.container;
       for (const { httpGet } of [startupProbe, livenessProbe, readinessProbe]) assert(ports.includes(httpGet.port));
-      assert(ports.includes(service?.spec.ports[0].targetPort));
-      assert.equal(gateway.container.ports[0].containerPort, configOf(objects).port);
+      for (const { targetPort } of service?.spec.ports ?? []) assert(ports.includes(targetPort));
+      const { port: publicPort, internalPort } = configOf(objects);
+      assert.deepEqual(
+        gateway.container.ports.map(({ name, containerPort }: { name: string; containerPort: number }) => [
+          name,
+          containerPort,
+        ]),
+        [
+          ['http', publicPort],
+          ['internal', internalPort],
+        ],
+      );
+      // Strangers come by the one port, probes and Prometheus by the other.
+      assert.equal(service?.spec.ports[0].targetPort, 'http');
+      for (const { httpGet } of [startupProbe, livenessProbe, readinessProbe]) assert.equal(httpGet.port, 'internal');
+      const internalName = service?.spec.ports[1].name;
+      if (monitor)
+        assert.deepEqual(
+          monitor.spec.endpoints.map(({ port }: { port: string }) => port),
+          [internalName],
+        );
+      const [fromProxies, fromMonitoring] = find(objects, 'NetworkPolicy')?.spec.ingress ?? [];
+      assert.deepEqual([fromProxies.ports[0].port, fromMonitoring.ports[0].port], ['http', 'internal']);
       // Nor may it be mixed up with Redis's pods.
       const redis = find(objects, 'StatefulSet', 'passerelle-redis');
       if (redis) assert(!isWithin(service?.spec.selector, redis.spec.template.metadata.labels));

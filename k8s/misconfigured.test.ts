@@ -33,7 +33,7 @@ function podEnvironment(secret: Readonly<Record<string, string>> | undefined): R
   // What is mounted into a pod is not here.
   const { CHANNELS_FILE, REDIS_TLS_CA_FILE, ...rest } = env;
   assert(CHANNELS_FILE !== undefined && REDIS_TLS_CA_FILE !== undefined);
-  return { ...rest, HOST: '127.0.0.1', PORT: '0' };
+  return { ...rest, HOST: '127.0.0.1', PORT: '0', INTERNAL_HOST: '127.0.0.1', INTERNAL_PORT: '0' };
 }
 
 interface Ended {
@@ -99,10 +99,11 @@ describe('a pod that is not configured as it should be', () => {
       const [line = ''] = lines.filter((each) => each.includes('Redis cannot be used'));
       assert.match(JSON.parse(line).reason, reason);
       // Also while Redis may be away for a moment in a pod that has reached it: this one never did.
+      const internal = await gateway.internalUrl();
       const readiness: number[] = [];
       const end = performance.now() + 1_500;
       while (performance.now() < end) {
-        const ready = await call(`${gateway.url}/readyz`);
+        const ready = await call(`${internal}/readyz`);
         readiness.push(ready.status);
         assert.match(ready.text, reason);
       }
@@ -121,12 +122,13 @@ describe('a pod that is not configured as it should be', () => {
     await until('it says so', () =>
       lines.some((line) => /Redis cannot be used/.test(line) && /WRONGPASS|password/i.test(line)),
     );
-    assert.equal((await call(`${gateway.url}/readyz`)).status, 503);
+    const internal = await gateway.internalUrl();
+    assert.equal((await call(`${internal}/readyz`)).status, 503);
     assert.doesNotMatch(lines.join('\n'), /mistyped/);
     // Not by a restart of the gateway: it tries on.
     const admin = redis.url.replace('//', '//:right@');
     await setPassword(admin, 'mistyped');
-    await until('it is ready', async () => (await call(`${gateway.url}/readyz`)).status === 200);
+    await until('it is ready', async () => (await call(`${internal}/readyz`)).status === 200);
   });
 
   test('with no permission to read files names each in one line, and tells nothing of what is in it', async (t) => {

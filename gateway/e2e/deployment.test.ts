@@ -50,7 +50,7 @@ describe('the compose file', () => {
       assert.deepEqual(faults(Object.keys(environment)), []);
       assert.equal(environment.GATEWAY_ID, name);
       assert.ok(read('compose/addresses.conf').includes(`server ${name}:8080 `));
-      assert.ok(read('prometheus/prometheus.yml').includes(`- ${name}:8080\n`));
+      assert.ok(read('prometheus/prometheus.yml').includes(`- ${name}:${environment.INTERNAL_PORT}\n`));
     }
     const mounted = Object.values(services).flatMap(({ volumes = [] }) =>
       volumes.map((volume) => volume.split(':')[0] ?? ''),

@@ -22,7 +22,7 @@ export function ownFigures(metrics: Metrics, health: Health): Figures {
   };
 }
 
-export function sharedFigures(colleagues: Colleagues, gatewayId: string, contentType: string): Figures {
+export function sharedFigures(colleagues: Pick<Colleagues, 'ask'>, gatewayId: string, contentType: string): Figures {
   return {
     contentType,
     text: async () => mergedText(given<string>(await colleagues.ask('metrics'))),

@@ -5,7 +5,6 @@ import { BrokerUnavailable } from '../../broker/broker.ts';
 import type { Caller, Rights } from '../auth/rights.ts';
 import type { AuthRoute, AuthRoutes } from '../auth/routes.ts';
 import { boundedList } from '../bounds.ts';
-import type { Figures } from '../figures/figures.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Operations, type Outcome, type Source, UNAVAILABLE } from '../operations.ts';
@@ -50,7 +49,6 @@ export interface ApiParts {
   readonly operations: Operations;
   readonly rights: Rights;
   readonly fleet: Fleet;
-  readonly figures: Figures;
 }
 
 /** Channels that one listing has at most. */
@@ -66,7 +64,7 @@ const batch = z.object({
 
 const audience = z.object({ channel: z.string(), subscribers: z.number() });
 
-export function apiRoutes({ authRoutes, operations, rights, fleet, figures }: ApiParts): Routes {
+export function apiRoutes({ authRoutes, operations, rights, fleet }: ApiParts): Routes {
   return {
     '/api/publish': {
       POST: ({ body, caller, address, traceparent }) =>
@@ -113,22 +111,6 @@ export function apiRoutes({ authRoutes, operations, rights, fleet, figures }: Ap
       },
     },
     ...posts(authRoutes),
-    '/healthz': { GET: () => json(200, { status: 'ok' }) },
-    '/readyz': {
-      GET: async () => {
-        const readiness = await figures.readiness();
-        if (!readiness.ready) return json(503, { status: 'unready', reason: readiness.reason });
-        const { degraded } = readiness;
-        return json(200, { status: 'ready', ...(degraded.length === 0 ? {} : { degraded }) });
-      },
-    },
-    '/stats': { GET: async () => json(200, await figures.stats()) },
-    '/metrics': {
-      GET: async ({ accept }) =>
-        accept.includes('application/json')
-          ? json(200, await figures.stats())
-          : { status: 200, type: figures.contentType, body: await figures.text() },
-    },
   };
 
   /** The channels over all gateways, by name. */

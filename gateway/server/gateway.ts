@@ -44,15 +44,26 @@ export function createGateway(config: Config, broker: Broker, options: GatewayOp
   const meters = buildMeters(config, broker, surroundings);
   const core = buildCore({ config, broker, connections, access, meters, surroundings });
 
-  const listener = new Listener({ ...config, shared: supervisor !== undefined, log, now });
+  const isWorker = supervisor !== undefined;
+  const listener = new Listener({ ...config, shared: isWorker, log, now });
   const stopListening = () => listener.close();
   const closed = new AbortController();
   const sleep = (ms: number) => delay(ms, undefined, { signal: closed.signal }).catch(() => delay(0));
   const drain = new Drain({ connections, stopListening, clock, random, sleep });
   const underway = new Underway();
   const figures = buildFigures({ config, broker, meters, core, drain, surroundings, supervisor });
-  const transports = buildTransports({ config, connections, access, core, figures, drain, underway, surroundings });
-  const { streams, bind } = transports;
+  const transports = buildTransports({
+    config,
+    connections,
+    access,
+    core,
+    figures,
+    drain,
+    underway,
+    surroundings,
+    isWorker,
+  });
+  const { streams, internal, bind } = transports;
   const start = () => startTimers({ config, connections, access, meters, core, streams, listener, now });
-  return new Life({ config, broker, log, connections, core, listener, drain, underway, closed, bind, start });
+  return new Life({ config, broker, log, connections, core, listener, internal, drain, underway, closed, bind, start });
 }

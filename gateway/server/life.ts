@@ -3,6 +3,7 @@ import type { Broker } from '../../broker/broker.ts';
 import type { Connections } from '../connections/connections.ts';
 import type { Drain } from '../drain/drain.ts';
 import type { Underway } from '../drain/underway.ts';
+import type { InternalPort } from '../http/internal-port.ts';
 import { ignoreUnavailable } from '../hub/history.ts';
 import type { Logger } from '../log.ts';
 import type { Config } from '../settings/config.ts';
@@ -39,6 +40,8 @@ export interface LifeParts {
   readonly connections: Connections;
   readonly core: Core;
   readonly listener: Listener;
+  /** Undefined where there is none, or the supervisor has it. */
+  readonly internal: InternalPort | undefined;
   readonly drain: Drain;
   readonly underway: Underway;
   /** Aborted once nothing is to be waited for any more. */
@@ -72,15 +75,21 @@ export class Life implements Gateway {
   async listen(): Promise<Listening> {
     if (this.#draining !== undefined || this.#closing !== undefined) return { ok: false, error: ENDED };
     if (this.#timers !== undefined) return { ok: false, error: LISTENING };
-    const { listener, broker, bind, start } = this.#parts;
-    const listening = listener.listen(bind);
-    if (!listening.ok) return listening;
+    const { listener, internal, broker, bind, start } = this.#parts;
+    // First: whoever asks it whether the gateway is there is answered from the moment on when it is.
+    const internally = await internal?.listen();
+    if (internally?.ok === false) return internally;
+    const listening: Listening = this.#closing === undefined ? listener.listen(bind) : { ok: false, error: ENDED };
+    if (!listening.ok) {
+      internal?.close();
+      return listening;
+    }
     const timers = start();
     this.#timers = timers;
     void broker.connect().then(async () => {
       if (this.#closing === undefined) await timers.begin();
     }, ignoreUnavailable); // closed before it could be used
-    return listening;
+    return { ...listening, internalPort: internally?.port };
   }
 
   drain({ atOnce = false } = {}): Promise<Drained> {
@@ -123,13 +132,14 @@ export class Life implements Gateway {
   }
 
   async #close(): Promise<void> {
-    const { listener, core, broker, closed } = this.#parts;
+    const { listener, internal, core, broker, closed } = this.#parts;
     closed.abort();
     this.#timers?.stop();
     listener.close();
     listener.cut();
     core.hub.close();
     await broker.close();
+    internal?.close(); // last: up to here it says that the gateway drains
   }
 }
 

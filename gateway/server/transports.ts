@@ -16,6 +16,8 @@ import { ProcessMeter } from '../figures/process-meter.ts';
 import { apiRoutes } from '../http/api.ts';
 import { securityHeaders } from '../http/headers.ts';
 import { bindHttp } from '../http/http.ts';
+import { InternalPort } from '../http/internal-port.ts';
+import { figureRoutes, livenessRoutes, movedRoutes } from '../http/internal-routes.ts';
 import { loadPages } from '../http/pages.ts';
 import type { Config } from '../settings/config.ts';
 import { bindSse } from '../sse/sse.ts';
@@ -39,16 +41,19 @@ export interface TransportParts {
   readonly drain: Drain;
   readonly underway: Underway;
   readonly surroundings: Surroundings;
+  /** Whether others share its port. Their supervisor then has the internal one. */
+  readonly isWorker: boolean;
 }
 
 export interface Transports {
   readonly streams: Streams;
+  readonly internal: InternalPort | undefined;
   /** Binds everything there is to an app. There may be several apps, one after the other. */
   readonly bind: (app: TemplatedApp) => void;
 }
 
 export function buildTransports(parts: TransportParts): Transports {
-  const { config, connections, access, core, figures, drain, underway, surroundings } = parts;
+  const { config, connections, access, core, drain, underway, surroundings } = parts;
   const { log, tally, now, random } = surroundings;
   const streams = new Streams({
     hub: core.hub,
@@ -61,7 +66,7 @@ export function buildTransports(parts: TransportParts): Transports {
   });
   const retry = () => streams.retry();
   const monitor = buildMonitor(parts, retry);
-  const routes = apiRoutes({ authRoutes: authRoutes({ ...access, ...core }), ...access, ...core, figures });
+  const { routes, internal } = buildRoutes(parts);
   const pages = loadPages(new URL('../web/', import.meta.url));
   const sockets = { turns: turnsOf(config.maxInboxBytes), compressedFrom: compressedFrom(config.compression) };
   const openEndpoints = buildEndpoints(parts, sockets.compressedFrom);
@@ -80,7 +85,18 @@ export function buildTransports(parts: TransportParts): Transports {
     bindMonitoring(app, { ...shared, monitor });
     bindHttp(app, { ...config, ...shared, pages, routes, underway, leaving: () => drain.begun });
   };
-  return { streams, bind };
+  return { streams, internal, bind };
+}
+
+/** What requests are answered with, by the public port and by the internal one. */
+function buildRoutes({ config, access, core, figures, surroundings, isWorker }: TransportParts) {
+  const { internalPort: port, internalHost: host } = config;
+  const api = apiRoutes({ authRoutes: authRoutes({ ...access, ...core }), ...access, ...core });
+  const figured = figureRoutes(figures);
+  if (port === undefined) return { routes: { ...api, ...livenessRoutes(), ...figured }, internal: undefined };
+  const own = { ...livenessRoutes(), ...figured };
+  const internal = isWorker ? undefined : new InternalPort({ host, port, routes: own, log: surroundings.log });
+  return { routes: { ...api, ...livenessRoutes(), ...movedRoutes(figured) }, internal };
 }
 
 /** What opens the sessions of each path, over an app whose sockets they are. */

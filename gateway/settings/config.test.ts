@@ -32,6 +32,8 @@ const HASHED = `sha256:${'0123456789abcdef'.repeat(4)}`;
 
 /** Good and wrong values of every setting that is no integer; the type refuses a table that leaves one out. */
 const EXAMPLES: Readonly<Record<Exclude<Field, IntegerField>, Examples>> = {
+  internalPort: { good: ['0', '9080', '65535'], wrong: ['65536', '-1', 'http', '1e3'] },
+  internalHost: { good: ['0.0.0.0', '::1', 'localhost'], wrong: ['127.0.0', 'a b', '127.0.0.1:9080'] },
   host: {
     good: ['0.0.0.0', '::', 'localhost', 'gw-1.internal'],
     wrong: ['127.0.0', 'localhost:80', 'http://localhost', 'a b', '-a'],

@@ -49,6 +49,19 @@ const OWN_SETTINGS = {
       'The address to listen on. The default can be reached from this machine only; 0.0.0.0 opens the gateway to the network.',
     parse: parseHost,
   }),
+  internalPort: text<number | undefined>('INTERNAL_PORT', undefined, {
+    allowed: '0 to 65535',
+    about:
+      'The TCP port on which the gateway answers /healthz, /readyz, /metrics and /stats to operators and their tools, by plain HTTP/1.0 and 1.1 and until the process ends. ' +
+      'The public port then no longer answers /readyz, /metrics and /stats. 0 takes any free one. Without it all of them are on the public port.',
+    parse: parsePort,
+  }),
+  internalHost: text('INTERNAL_HOST', '127.0.0.1', {
+    allowed: 'an IP address of this machine, or a host name',
+    about:
+      'The address of INTERNAL_PORT. It asks for no credentials: where others than this machine must reach it, as in Kubernetes, let only probes and Prometheus do so.',
+    parse: parseHost,
+  }),
   nodeEnv: choice('NODE_ENV', 'development', {
     // A word that was mistyped would leave the gateway open without a word.
     words: ['development', 'test', 'production'],
@@ -306,6 +319,7 @@ export function loadConfig(env: Environment, sources: Sources): LoadedConfig {
   const redisError = values.redisUrl === undefined ? undefined : sources.checkRedisUrl?.(values.redisUrl);
   if (redisError !== undefined) faults.push(faultOf(OWN_SETTINGS.redisUrl, '', redisError));
 
+  if (values.internalPort === values.port && values.port !== 0) faults.push(ONE_PORT);
   if (values.workers > 1 && values.redisUrl === undefined) faults.push(APART);
   if (values.workers > 1 && (values.gatewayId?.length ?? 0) > MAX_SHARED_ID) faults.push(LONG_ID);
   const namespaces = loadNamespaces(values.channelsFile, sources.readFile);
@@ -332,6 +346,9 @@ const OPEN =
   'NODE_ENV=production, and there is no authentication: everybody could do everything. Set TOKEN_SECRET, TOKEN_PUBLIC_KEYS or ' +
   'TOKEN_JWKS_URL for users, API_KEYS or API_KEYS_FILE for servers, or ALLOW_ANONYMOUS=1 where it is meant to be open.';
 
+const ONE_PORT =
+  'INTERNAL_PORT and PORT are the same: one is for clients, the other for operators. Give it another one.';
+
 const APART =
   'WORKERS is more than 1, and REDIS_URL is not set: each process would keep its events for itself. Set REDIS_URL, or WORKERS=1.';
 /** What is left of an id for the name that the workers have in common. */
@@ -352,6 +369,14 @@ function parseWorkers(given: string): Parsed<number> {
 }
 
 const MAX_WORKERS = 64;
+
+function parsePort(given: string): Parsed<number> {
+  const value = Number(given);
+  if (/^\d{1,5}$/.test(given) && value <= MAX_PORT) return { ok: true, value };
+  return { ok: false, error: 'is no port' };
+}
+
+const MAX_PORT = 65_535;
 
 function parseHost(given: string): Parsed<string> {
   const isName =

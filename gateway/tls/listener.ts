@@ -35,7 +35,10 @@ export type Bind = (app: TemplatedApp) => void;
 /** The library's default (SO_REUSEPORT), for which it has no name. */
 const SHARED_PORT = 0;
 
-export type Listening = { readonly ok: true; readonly port: number } | { readonly ok: false; readonly error: string };
+/** `internalPort`: where there is one. */
+export type Listening =
+  | { readonly ok: true; readonly port: number; readonly internalPort?: number | undefined }
+  | { readonly ok: false; readonly error: string };
 
 export class Listener {
   readonly #options: ListenerOptions;

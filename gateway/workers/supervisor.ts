@@ -69,6 +69,11 @@ export class Supervisor {
     this.#endIfNoneIsLeft();
   }
 
+  /** What each worker answers; `null` for one that does not listen yet, has ended, or gives no answer within two seconds. */
+  ask(question: Question): Promise<readonly unknown[]> {
+    return new Promise((resolve) => this.#ask(question, resolve));
+  }
+
   #launch(slot: Slot): void {
     const { fork, log } = this.#options;
     const child = fork(slot.number);
@@ -116,7 +121,9 @@ export class Supervisor {
         this.#listening();
         return;
       case 'ask':
-        this.#ask(message.question, (answers) => tell(slot.child, { type: 'answers', id: message.id, answers }));
+        void this.ask(message.question).then((answers) =>
+          tell(slot.child, { type: 'answers', id: message.id, answers }),
+        );
         return;
       case 'answer': {
         const round = this.#rounds.get(message.id);
@@ -146,6 +153,7 @@ export class Supervisor {
     };
     const round: Round = { answers, missing: new Set(asked), finish };
     this.#rounds.set(id, round);
+    if (asked.length === 0) finish();
     for (const { child } of asked) tell(child, { type: 'question', id, question });
   }
 

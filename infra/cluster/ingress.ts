@@ -56,7 +56,10 @@ export class Ingress {
 }
 
 function readyUrls({ endpoints, ports }: KubernetesObject): string[] {
-  const [port] = ports ?? [];
+  const port = ((ports ?? []) as readonly { readonly name: string; readonly port: number }[]).find(
+    ({ name }) => name === 'http',
+  );
+  if (port === undefined) return [];
   return ((endpoints ?? []) as readonly Endpoint[])
     .filter(({ conditions }) => conditions?.ready === true)
     .flatMap(({ addresses }) => addresses.map((address) => `http://${address}:${port.port}`));

@@ -199,7 +199,7 @@ export class Kubelet {
         mounts.some(({ mountPath }) => value.startsWith(`${mountPath}/`)) ? mounted(value) : value,
       ]),
     );
-    return { PATH: '/usr/bin:/bin', ...env, HOST: address };
+    return { PATH: '/usr/bin:/bin', ...env, HOST: address, INTERNAL_HOST: address };
   }
 
   async #end(uid: string, object: KubernetesObject, pod: LocalPod | undefined): Promise<void> {

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { until } from '../../../broker/testing/until.ts';
 
 const MAIN = fileURLToPath(new URL('../../main.js', import.meta.url));
 const LISTENING = / is listening on (https?:\/\/\S+)/;
@@ -66,6 +67,13 @@ export class GatewayProcess {
       await end(child, 'SIGKILL');
       throw new Error(`The gateway did not start:\n${lines.join('\n')}`, { cause });
     }
+  }
+
+  /** Where its internal port is, without a path; rejects where it never says so. */
+  async internalUrl(): Promise<string> {
+    const find = () => /^ {2}operators +(http:\/\/[^/]+)\//m.exec(this.log)?.[1];
+    await until('it says where its internal port is', () => find() !== undefined);
+    return find() ?? '';
   }
 
   get pid(): number {

@@ -55,7 +55,7 @@ export class PrometheusProcess {
     const targets = gateways.map((url) => `          - ${new URL(url).host}\n`).join('');
     const adapted = given
       .replaceAll(/_interval: 15s/g, `_interval: ${SCRAPE_MS}ms`)
-      .replace(/(?: +- gateway-\d:8080\n)+/, targets);
+      .replace(/(?: +- gateway-\d:9080\n)+/, targets);
     if (!adapted.includes(targets)) throw new Error('prometheus.yml has another form than is expected here');
     writeFileSync(join(folder, 'prometheus.yml'), adapted);
 

@@ -39,6 +39,9 @@ app.kubernetes.io/component: redis
 {{- if le (int .graceSeconds) (add (int .preStopSeconds) (int .timeoutSeconds) | int) }}{{ fail "drain.graceSeconds must be more than drain.preStopSeconds and drain.timeoutSeconds together" }}{{ end }}
 {{- end -}}
 CHANNELS_FILE: /etc/passerelle/channels.json
+# Probes and Prometheus have a port of their own; the network policy says who reaches it.
+INTERNAL_PORT: "9080"
+INTERNAL_HOST: 0.0.0.0
 # The preStop pause is what lets everybody learn that the gateway goes.
 DRAIN_SETTLE_MS: "0"
 DRAIN_WINDOW_MS: {{ mul .Values.drain.windowSeconds 1000 | quote }}
