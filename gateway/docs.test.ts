@@ -5,7 +5,7 @@ import { before, describe, it } from 'node:test';
 import { call } from './e2e/harness/http-client.ts';
 import { GatewayProcess } from './e2e/harness/processes.ts';
 import { SETTINGS } from './settings/config.ts';
-import { settingsMarkdown } from './settings/usage.ts';
+import { settingsDeclaration, settingsMarkdown } from './settings/usage.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const DOCUMENTS = [
@@ -27,6 +27,10 @@ describe('documents', () => {
   it('list the settings as the code has them (npm run docs writes them)', () => {
     const listed = /<!-- settings:[^\n]*-->\n\n([\s\S]*?)\n<!-- \/settings -->/.exec(read('README.md'))?.[1];
     assert.equal(listed, settingsMarkdown());
+  });
+
+  it('list them for TypeScript as the code has them (npm run docs writes them)', () => {
+    assert.equal(read('gateway/settings/declared.ts'), settingsDeclaration());
   });
 
   for (const document of DOCUMENTS) {

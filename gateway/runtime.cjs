@@ -23,10 +23,27 @@ const PINNED = {
 };
 const LIBRARY = 'uWebSockets.js';
 
-/** What keeps this Node.js from running the gateway, and what to type, as a sentence; undefined where nothing does. */
-function unfitness() {
+/** What to type: in a clone of the repository, where this was installed as a package, and in a program that embeds a gateway. */
+const REMEDIES = {
+  clone: { install: 'type "npm ci"', run: 'type "npm ci", which brings one of those, and then "npm start"' },
+  package: {
+    install: 'type "npm install"',
+    run: 'type "npm install --include=optional", which brings one of those, and then "npx passerelle"',
+  },
+  embedded: {
+    install: 'type "npm install"',
+    run: 'type "npm install --include=optional", which brings one of those, and then "npx node" and the name of your program',
+  },
+};
+
+/**
+ * What keeps this Node.js from running the gateway, and what to type, as a sentence; undefined where nothing does. `use` is one of those above;
+ * unless given it is found out.
+ */
+function unfitness(use) {
+  const remedies = REMEDIES[use || (__dirname.split(path.sep).includes('node_modules') ? 'package' : 'clone')];
   const binaries = binariesOf(packageFolder(LIBRARY));
-  if (binaries === undefined) return 'Passerelle cannot start: its packages are not installed: type "npm ci".';
+  if (binaries === undefined) return `Passerelle cannot start: its packages are not installed: ${remedies.install}.`;
   const prefix = `uws_${process.platform}_${process.arch}_`;
   const usable = Object.keys(BY_INTERFACE).filter((version) => binaries.includes(`${prefix}${version}.node`));
   if (usable.length === 0)
@@ -38,7 +55,7 @@ function unfitness() {
   const remedy =
     PINNED[`${process.platform}-${process.arch}`] === undefined
       ? 'put one of those first in the PATH'
-      : 'type "npm ci", which brings one of those, and then "npm start"; or put one first in the PATH';
+      : `${remedies.run}; or put one first in the PATH`;
   return `Passerelle cannot start: it runs on Node.js ${fitting}, and this is Node.js ${process.versions.node}: ${remedy}.`;
 }
 

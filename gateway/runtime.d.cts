@@ -4,8 +4,11 @@
  */
 export function ensureRuntime(): boolean;
 
-/** What keeps this Node.js from running the gateway, and what to type, as a sentence; undefined where nothing does. */
-export function unfitness(): string | undefined;
+/**
+ * What keeps this Node.js from running the gateway, and what to type, as a sentence; undefined where nothing does. What to type depends on the
+ * use, which unless given is found out, but for a program that embeds a gateway.
+ */
+export function unfitness(use?: 'clone' | 'package' | 'embedded'): string | undefined;
 
 /** Writes the sentence to standard error and ends the process with 2. */
 export function refuse(sentence: string): void;

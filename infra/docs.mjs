@@ -1,7 +1,7 @@
-// Writes what the documents take from elsewhere: the README's table of settings from the code, its table of sizes from the last run of
-// the benchmark. Run after `npm run build`; `npm run docs` does both.
+// Writes what is taken from elsewhere: the README's table of settings and the type of `createGateway`'s options from the code, the README's table of
+// sizes from the last run of the benchmark. Run after `npm run build`; `npm run docs` does both.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { settingsMarkdown } from '../dist/gateway/settings/usage.js';
+import { settingsDeclaration, settingsMarkdown } from '../dist/gateway/settings/usage.js';
 import { sizingMarkdown } from '../dist/loadtest/sizing.js';
 
 const file = new URL('../README.md', import.meta.url);
@@ -16,3 +16,4 @@ for (const [name, table] of Object.entries(tables))
     (_, open, close) => `${open}\n${table}\n${close}`,
   );
 writeFileSync(file, readme);
+writeFileSync(new URL('../gateway/settings/declared.ts', import.meta.url), settingsDeclaration());

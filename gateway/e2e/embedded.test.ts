@@ -60,9 +60,11 @@ test('two gateways in one process know nothing of each other', async (t) => {
 });
 
 test('the second call of listen is an error, and the gateway goes on', async (t) => {
-  const gateway = embeddedGateway();
+  const gateway = embeddedGateway({ INTERNAL_PORT: '0' });
   t.after(() => gateway.close());
-  const url = await listenedAt(gateway);
+  const first = listenedAt(gateway);
+  assert.equal((await gateway.listen()).ok, false, 'while the first is under way');
+  const url = await first;
   const again = await gateway.listen();
   assert.ok(!again.ok);
   assert.match(again.error, /listens already/);
@@ -95,6 +97,17 @@ test('a gateway that was closed or drained does not listen any more, and can be 
     assert.match(refused.error, /has ended/);
     await gateway.close();
     await gateway.drain();
+  }
+});
+
+test('a gateway that is drained or closed while it begins to listen does not', async () => {
+  for (const end of ['close', 'drain'] as const) {
+    const gateway = embeddedGateway({ INTERNAL_PORT: '0' });
+    const listening = gateway.listen();
+    await gateway[end]();
+    const refused = await listening;
+    assert.ok(!refused.ok, end);
+    assert.match(refused.error, /has ended/);
   }
 });
 

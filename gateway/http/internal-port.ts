@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { ANONYMOUS } from '../auth/rights.ts';
 import type { Logger } from '../log.ts';
-import type { Listening } from '../tls/listener.ts';
+import type { PortOpened } from '../tls/listener.ts';
 import { type ApiAnswer, type Handler, json, type Routes, refusal } from './api.ts';
 import { securityHeaders } from './headers.ts';
 
@@ -41,14 +41,15 @@ export class InternalPort {
     this.#server.maxConnections = MAX_CONNECTIONS;
   }
 
-  /** Resolves once it listens, or with the reason why it cannot. */
-  listen(): Promise<Listening> {
+  /** Resolves once it listens, or with the reason why it cannot; also where it is closed meanwhile. */
+  listen(): Promise<PortOpened> {
     const { host, port } = this.#options;
     return new Promise((resolve) => {
       this.#server.once('error', () => {
         const error = `Cannot listen on ${host}:${port} (INTERNAL_PORT): the port is taken, or the address is not this machine's`;
         resolve({ ok: false, error });
       });
+      this.#server.once('close', () => resolve({ ok: false, error: `${host}:${port} (INTERNAL_PORT) was closed` }));
       this.#server.listen({ host, port, exclusive: true }, () => {
         const address = this.#server.address();
         resolve({ ok: true, port: address === null || typeof address === 'string' ? port : address.port });

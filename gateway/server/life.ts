@@ -7,30 +7,10 @@ import type { InternalPort } from '../http/internal-port.ts';
 import { ignoreUnavailable } from '../hub/history.ts';
 import type { Logger } from '../log.ts';
 import type { Config } from '../settings/config.ts';
-import type { Bind, Listener, Listening } from '../tls/listener.ts';
+import type { Bind, Listener } from '../tls/listener.ts';
 import type { Core } from './core.ts';
+import type { Drained, Gateway, Listening } from './handle.ts';
 import type { Timers } from './timers.ts';
-
-export interface Gateway {
-  /** Takes connections from now on, and connects the broker, which may take longer. After an error it may be called again. */
-  listen(): Promise<Listening>;
-  /**
-   * Leaves so that clients lose nothing: they are sent elsewhere, requests under way are answered, then it takes its leave of the other gateways
-   * and closes the broker. At the pace of `DRAIN_SETTLE_MS` and `DRAIN_WINDOW_MS`, or `atOnce`. Resolves when all is over: `cut` where that was not so
-   * within `SHUTDOWN_TIMEOUT_SECONDS`, or because of `close`, so that what was left has been closed at once.
-   */
-  drain(options?: { readonly atOnce?: boolean }): Promise<Drained>;
-  /**
-   * Ends at once: cuts every connection, and closes the broker. The others learn of it as of a gateway that died. Also ends a drain that is under
-   * way. Resolves when nothing is left.
-   */
-  close(): Promise<void>;
-  /** How many WebSocket and SSE connections are open. */
-  readonly connections: number;
-}
-
-/** How a drain went. */
-export type Drained = 'drained' | 'cut';
 
 /** What has to be begun and ended. */
 export interface LifeParts {
@@ -56,6 +36,8 @@ const PATIENCE_MS = 1_000;
 /** From listening to the end: each begins once, and nothing begins after the end has. */
 export class Life implements Gateway {
   readonly #parts: LifeParts;
+  /** Whether it listens, or is about to. */
+  #listening = false;
   #timers: Timers | undefined;
   #draining: Promise<Drained> | undefined;
   #closing: Promise<void> | undefined;
@@ -68,28 +50,39 @@ export class Life implements Gateway {
     this.#cut = new Promise((resolve) => signal.addEventListener('abort', () => resolve('cut'), { once: true }));
   }
 
+  get #ending(): boolean {
+    return this.#draining !== undefined || this.#closing !== undefined;
+  }
+
   get connections(): number {
     return this.#parts.connections.size;
   }
 
   async listen(): Promise<Listening> {
-    if (this.#draining !== undefined || this.#closing !== undefined) return { ok: false, error: ENDED };
-    if (this.#timers !== undefined) return { ok: false, error: LISTENING };
+    if (this.#ending) return { ok: false, error: ENDED };
+    if (this.#listening) return { ok: false, error: LISTENING };
+    this.#listening = true;
+    const listening = await this.#listen();
+    this.#listening = listening.ok;
+    return listening;
+  }
+
+  async #listen(): Promise<Listening> {
     const { listener, internal, broker, bind, start } = this.#parts;
     // First: whoever asks it whether the gateway is there is answered from the moment on when it is.
     const internally = await internal?.listen();
-    if (internally?.ok === false) return internally;
-    const listening: Listening = this.#closing === undefined ? listener.listen(bind) : { ok: false, error: ENDED };
-    if (!listening.ok) {
+    if (internally?.ok === false) return this.#ending ? { ok: false, error: ENDED } : internally;
+    const opened = this.#ending ? { ok: false as const, error: ENDED } : listener.listen(bind);
+    if (!opened.ok) {
       internal?.close();
-      return listening;
+      return opened;
     }
     const timers = start();
     this.#timers = timers;
     void broker.connect().then(async () => {
       if (this.#closing === undefined) await timers.begin();
     }, ignoreUnavailable); // closed before it could be used
-    return { ...listening, internalPort: internally?.port };
+    return { ...opened, internalPort: internally?.port };
   }
 
   drain({ atOnce = false } = {}): Promise<Drained> {

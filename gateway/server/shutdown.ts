@@ -1,6 +1,6 @@
 /** The end of a process that is a gateway: by a signal, or because of a fault. */
 import type { Logger } from '../log.ts';
-import type { Gateway } from './life.ts';
+import type { Gateway } from './handle.ts';
 
 /** What has to be ended. */
 export interface Running {

@@ -53,6 +53,33 @@ export function settingsMarkdown(): string {
   return ['| variable | default | allowed | what it is for |', '| --- | --- | --- | --- |', ...rows, ''].join('\n');
 }
 
+/** The module `declared.ts`: the settings as the options of a gateway in an application's own process. */
+export function settingsDeclaration(): string {
+  const members = settings()
+    .filter(({ name }) => name !== SETTINGS.workers.name)
+    .map((setting) => {
+      const about = [...wrap(setting.about, WIDTH), ...wrap(factsOf(setting), WIDTH)];
+      const lines = about.map((line) => `   * ${line.replaceAll('*/', '*\\/')}`);
+      return ['  /**', ...lines, '   */', `  readonly ${setting.name}?: ${typesOf(setting)} | undefined;`].join('\n');
+    });
+  return [
+    '/** What `createGateway` takes. Written by `npm run docs` from the table in `config.ts`. */',
+    '',
+    '/** The settings, by the names of the environment variables; an empty text counts as not given. */',
+    'export interface Settings {',
+    ...members,
+    '}',
+    '',
+  ].join('\n');
+}
+
+/** What a value may be written as, besides as the text that a variable has. */
+function typesOf(setting: Setting<unknown>): string {
+  if (typeof setting.fallback === 'boolean') return 'boolean | string';
+  const takesNumbers = 'min' in setting || (setting.parse('1').ok && !setting.parse('x').ok);
+  return takesNumbers ? 'number | string' : 'string';
+}
+
 const WIDTH = 100;
 
 function settings(): readonly Setting<unknown>[] {
@@ -62,9 +89,12 @@ function settings(): readonly Setting<unknown>[] {
 function helpEntry(setting: Setting<unknown>): string[] {
   const indent = Math.max(...settings().map(({ name }) => name.length)) + 3;
   const room = WIDTH - indent;
-  const facts = `Allowed: ${setting.allowed}. Default: ${setting.fallbackText}.`;
-  const lines = [...wrap(setting.about, room), ...wrap(facts, room)];
+  const lines = [...wrap(setting.about, room), ...wrap(factsOf(setting), room)];
   return lines.map((line, index) => (index === 0 ? `  ${setting.name}` : '').padEnd(indent) + line);
+}
+
+function factsOf({ allowed, fallbackText }: Setting<unknown>): string {
+  return `Allowed: ${allowed}. Default: ${fallbackText}.`;
 }
 
 function wrap(sentences: string, width: number): string[] {

@@ -35,10 +35,7 @@ export type Bind = (app: TemplatedApp) => void;
 /** The library's default (SO_REUSEPORT), for which it has no name. */
 const SHARED_PORT = 0;
 
-/** `internalPort`: where there is one. */
-export type Listening =
-  | { readonly ok: true; readonly port: number; readonly internalPort?: number | undefined }
-  | { readonly ok: false; readonly error: string };
+export type PortOpened = { readonly ok: true; readonly port: number } | { readonly ok: false; readonly error: string };
 
 export class Listener {
   readonly #options: ListenerOptions;
@@ -59,7 +56,7 @@ export class Listener {
   }
 
   /** After an error it may be called again. */
-  listen(bind: Bind): Listening {
+  listen(bind: Bind): PortOpened {
     const { tls, host, port, shared } = this.#options;
     this.#bind = bind;
     let app: TemplatedApp;

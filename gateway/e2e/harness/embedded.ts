@@ -3,7 +3,7 @@
 import { Tally } from '../../figures/tally.ts';
 import { createLogger } from '../../log.ts';
 import { createGateway } from '../../server/gateway.ts';
-import type { Gateway } from '../../server/life.ts';
+import type { Gateway } from '../../server/handle.ts';
 import { faultOfRedisUrl, openBroker } from '../../server/open-broker.ts';
 import { loadConfig } from '../../settings/config.ts';
 
