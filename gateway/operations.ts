@@ -145,7 +145,7 @@ function refused(refusal: Refusal): Promise<Outcome> {
 function publisherOf(caller: Caller, { connection, address }: Source): Publisher {
   switch (caller.kind) {
     case 'user':
-      return { connection, user: caller.identity.user };
+      return caller.identity.user === null ? { connection, address } : { connection, user: caller.identity.user };
     case 'key':
       return { connection, key: caller.key.name };
     case 'anonymous':

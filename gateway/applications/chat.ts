@@ -4,7 +4,7 @@
  */
 import { BrokerUnavailable, ORIGIN } from '../../broker/broker.ts';
 import { noticedChannel, noticesOf } from '../../broker/presence.ts';
-import { type Caller, nameOf, userOf } from '../auth/rights.ts';
+import { type Caller, meOf, nameOf, userOf } from '../auth/rights.ts';
 import type { Opened } from '../hub/channel.ts';
 import type { Run } from '../hub/outgoing.ts';
 import type { Subscription } from '../hub/subscription.ts';
@@ -184,6 +184,7 @@ export class ChatSession extends SocketSession {
       message: `Connected to room ${room} as ${username}`,
       connection: this.id,
       user: userOf(this.caller),
+      me: meOf(this.caller),
       gateway: gatewayId,
       room,
       username,

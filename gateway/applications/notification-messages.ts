@@ -1,7 +1,7 @@
 /** The words of the notifications (PROTOCOL.md, section 6): what their clients send, and the forms of what they are sent. Knows no session. */
 import { z } from 'zod';
 import { type Event, isPosition, type Position } from '../../broker/broker.ts';
-import { isUser } from '../auth/patterns.ts';
+import { segmentOf, userSchema } from '../auth/users.ts';
 import { timestampOf } from '../hub/event-time.ts';
 import type { Form } from '../hub/outgoing.ts';
 import { authCommand, badRequest, frame, position, publication, type Refusal, text } from '../protocol.ts';
@@ -28,15 +28,14 @@ export type After = { readonly each: readonly Position[] } | { readonly all: Pos
 export interface NotificationsRequest {
   /** Null for somebody who is nobody: then there are everybody's only. */
   readonly user: string | null;
+  /** How that user stands in the names of channels. */
+  readonly segment: string | undefined;
   /** Everybody's, and with a user that one's. */
   readonly channels: readonly string[];
   readonly after: After | undefined;
 }
 
-const user = (field: string) =>
-  text(field).refine(isUser, `"${field}" must be a user: 1 to 119 characters of A-Z a-z 0-9 _ . : @ -`);
-
-const request = z.object({ user: user('user').optional(), after: z.string().optional() });
+const request = z.object({ user: userSchema('"user"').optional(), after: z.string().optional() });
 
 /** Reads what the URL asks for. `known`: the user is this one, or nobody, whatever the URL says. */
 export function decodeNotificationsRequest(
@@ -50,13 +49,14 @@ export function decodeNotificationsRequest(
     return { code: 'forbidden', error: 'The "user" in the URL is not the one of your token; leave it out' };
   }
   const name = known === undefined ? claimed : (known.user ?? undefined);
-  const channels = name === undefined ? [EVERYBODY] : [EVERYBODY, channelOf(name)];
+  const segment = name === undefined ? undefined : segmentOf(name);
+  const channels = segment === undefined ? [EVERYBODY] : [EVERYBODY, channelOf(segment)];
   const after = given === undefined ? undefined : decodeAfter(given, channels.length);
   if (given !== undefined && after === undefined) {
     const error = `"after" must be an id, or ${channels.length} joined by "."`;
     return { code: 'bad_request', error };
   }
-  return { user: name ?? null, channels, after };
+  return { user: name ?? null, segment, channels, after };
 }
 
 function decodeAfter(given: string, channels: number): After | undefined {
@@ -67,13 +67,13 @@ function decodeAfter(given: string, channels: number): After | undefined {
   return parts.length === channels ? { each: parts } : undefined;
 }
 
-function channelOf(name: string): string {
-  return `notify:@${name}`;
+function channelOf(segment: string): string {
+  return `notify:@${segment}`;
 }
 
-/** Where a notification goes. */
+/** Where a notification goes that is for a user, or for everybody. */
 export function recipientChannel(to: string | undefined): string {
-  return to === undefined ? EVERYBODY : channelOf(to);
+  return to === undefined ? EVERYBODY : channelOf(segmentOf(to));
 }
 
 export const notificationCommands = {
@@ -85,7 +85,7 @@ export const notificationCommands = {
     priority: z
       .enum(PRIORITIES, `"priority" must be one of ${PRIORITIES.map((word) => `"${word}"`).join(', ')}`)
       .default('normal'),
-    to: user('to').optional(),
+    to: userSchema('"to"').optional(),
     key: publication.shape.key,
   }),
   read: z.object({ id: position('id') }),

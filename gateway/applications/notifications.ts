@@ -102,7 +102,7 @@ export class NotificationsSession extends SocketSession {
   }
 
   get #marks(): string {
-    return readMarksOf(this.#request?.user ?? null);
+    return readMarksOf(this.#request?.segment);
   }
 
   /** The positions up to which the client was sent everything: everybody's, and the user's. */
@@ -147,8 +147,9 @@ export class NotificationsSession extends SocketSession {
     this.#held = held;
     for (const gap of opening.gaps) this.send(gap.frame.toString());
     const { notifications, positions } = opening;
-    const { user } = this.#request ?? { user: null };
-    this.send(frame('history', { notifications, unread, user, position: positions.join('.') }));
+    const { user = null, segment } = this.#request ?? {};
+    const me = segment === undefined ? null : `@${segment}`;
+    this.send(frame('history', { notifications, unread, user, me, position: positions.join('.') }));
     for (const subscription of held) this.follow(subscription);
   }
 

@@ -72,7 +72,7 @@ export class KeySet {
 
   #matching(algorithm: Algorithm, id: string | undefined): readonly TokenKey[] {
     const keys = this.#fetched?.keys ?? [];
-    return keys.filter((key) => key.algorithm === algorithm && (id === undefined || key.id === id));
+    return keys.filter((key) => key.algorithms.includes(algorithm) && (id === undefined || key.id === id));
   }
 
   /** Fetches, or waits for the fetch under way; does nothing where the last one began less than `pauseMs` ago. */

@@ -3,13 +3,12 @@
  * user. Pure.
  *
  * A pattern is a channel's name in which `*` stands for one or more characters, whatever they are, and `@me` for the user. A channel whose name
- * after the namespace begins with `@` belongs to the user named there, and to nobody else: no `*` opens it to others. Only
- * a pattern that writes that `@` itself does, such as `notify:@bob` or `notify:@*`.
+ * begins with `@`, or does so after the namespace, belongs to the user whose segment (`users.ts`) stands there, and to nobody else: no `*` opens
+ * it to others. Only a pattern that writes that `@` itself does, such as `notify:@bob` or `notify:@*`.
  */
 export const MAX_PATTERNS = 100;
 const MAX_PATTERN_LENGTH = 128;
 
-const USER = /^[A-Za-z0-9_.:@-]{1,119}$/;
 const ALPHABET = /^[A-Za-z0-9_.:@*-]*$/;
 const ME = '@me';
 
@@ -27,30 +26,30 @@ export type CompiledPatterns =
   /** The error continues the sentence "The list …", and quotes nothing of it. */
   | { readonly ok: false; readonly error: string };
 
-/** Reads a list of patterns for a user, or for somebody who is none: then there is no `@me`. */
-export function compilePatterns(given: readonly string[], user: string | undefined): CompiledPatterns {
+/** Reads a list of patterns for the user of a segment, or for somebody who is none: then there is no `@me`. */
+export function compilePatterns(given: readonly string[], segment: string | undefined): CompiledPatterns {
   if (given.length > MAX_PATTERNS) return { ok: false, error: `has more than ${MAX_PATTERNS} patterns` };
   const patterns: string[] = [];
   for (const [index, pattern] of given.entries()) {
-    const error = faultOf(pattern, user);
+    const error = faultOf(pattern, segment);
     if (error !== undefined) return { ok: false, error: `has at place ${index + 1} what is no pattern: ${error}` };
-    patterns.push(user !== undefined && meansMe(pattern) ? `${pattern.slice(0, -ME.length)}@${user}` : pattern);
+    patterns.push(segment !== undefined && meansMe(pattern) ? `${pattern.slice(0, -ME.length)}@${segment}` : pattern);
   }
-  return { ok: true, patterns: new Patterns(patterns, user) };
+  return { ok: true, patterns: new Patterns(patterns, segment) };
 }
 
 /** A list of patterns, made by `compilePatterns`. */
 export class Patterns {
-  /** The patterns as they are matched, `@me` replaced. `new Patterns(sources, user)` with the same user is the same list. */
+  /** The patterns as they are matched, `@me` replaced. `new Patterns(sources, segment)` with the same segment is the same list. */
   readonly sources: readonly string[];
   readonly #own: string | undefined;
   readonly #names: ReadonlySet<string>;
   readonly #globs: readonly Glob[];
   readonly #personal: readonly PersonalGlob[];
 
-  constructor(patterns: readonly string[], user: string | undefined) {
+  constructor(patterns: readonly string[], segment: string | undefined) {
     this.sources = patterns;
-    this.#own = user;
+    this.#own = segment;
     const wild = patterns.filter((pattern) => pattern.includes('*'));
     this.#names = new Set(patterns.filter((pattern) => !pattern.includes('*')));
     this.#globs = wild.map((pattern) => pattern.split('*'));
@@ -68,24 +67,26 @@ export class Patterns {
   }
 }
 
-/** The user to whom a channel belongs: the one named behind the `@` with which its name after the namespace begins. */
+/**
+ * The segment of the user to whom a channel belongs: what stands behind the `@` with which the channel's name begins, or its name after the
+ * namespace. A channel that begins with `@` has no namespace, as a user's segment may have colons.
+ */
 export function ownerOf(channel: string): string | undefined {
-  const name = channel.indexOf(':') + 1;
-  return channel[name] === '@' ? channel.slice(name + 1) : undefined;
+  const at = ownerAt(channel);
+  return channel[at] === '@' ? channel.slice(at + 1) : undefined;
 }
 
-/** Whether somebody can be called so: `notify:@USER` must be a channel. */
-export function isUser(name: string): boolean {
-  return USER.test(name);
+function ownerAt(channel: string): number {
+  return channel[0] === '@' ? 0 : channel.indexOf(':') + 1;
 }
 
-function faultOf(pattern: string, user: string | undefined): string | undefined {
+function faultOf(pattern: string, segment: string | undefined): string | undefined {
   if (pattern === '') return 'it is empty';
   if (pattern.length > MAX_PATTERN_LENGTH) return `it is longer than ${MAX_PATTERN_LENGTH} characters`;
   if (!ALPHABET.test(pattern)) return 'it may have A-Z a-z 0-9 _ . : @ - and * only';
   if (pattern.includes('**')) return 'it has ** where one * says the same';
   if (/(^|:)@me[:*]/.test(pattern)) return '@me may only stand at its end';
-  if (user === undefined && meansMe(pattern)) return '@me is the user of a token, and there is none';
+  if (segment === undefined && meansMe(pattern)) return '@me is the user of a token, and there is none';
   return undefined;
 }
 
@@ -95,7 +96,7 @@ function meansMe(pattern: string): boolean {
 
 function personalGlobs(pattern: string): PersonalGlob[] {
   if (ownerOf(pattern) === undefined) return [];
-  const at = pattern.indexOf(':') + 1;
+  const at = ownerAt(pattern);
   return [{ before: pattern.slice(0, at).split('*'), behind: pattern.slice(at + 1).split('*') }];
 }
 

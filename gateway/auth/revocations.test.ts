@@ -36,6 +36,7 @@ const delivered = (): Promise<void> => new Promise((resolve) => setImmediate(() 
 function user(tokenId: string | undefined): Authenticated {
   const identity = {
     user: 'ada',
+    segment: 'ada',
     name: null,
     expiresAtMs: undefined,
     tokenId,

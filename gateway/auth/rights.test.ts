@@ -5,6 +5,7 @@ import { type ApiKey, readApiKeys } from './api-keys.ts';
 import { compilePatterns } from './patterns.ts';
 import { ANONYMOUS, type Caller, Rights } from './rights.ts';
 import { ACTIONS, type Action } from './rules.ts';
+import { segmentOf } from './users.ts';
 
 const FILE = {
   namespaces: {
@@ -31,6 +32,7 @@ function patterns(list: readonly string[] | undefined, user: string) {
 function user(name: string, lists: { subscribe?: string[]; publish?: string[] } = {}): Caller {
   const identity = {
     user: name,
+    segment: segmentOf(name),
     name: null,
     expiresAtMs: undefined,
     tokenId: undefined,

@@ -22,14 +22,21 @@ import type { Identity } from './tokens.ts';
 /** Who asks for something. */
 export type Caller =
   | { readonly kind: 'anonymous' }
-  | { readonly kind: 'user'; readonly identity: Identity }
+  /** `byTicket`: it showed no token, but a ticket that was handed out for one. */
+  | { readonly kind: 'user'; readonly identity: Identity; readonly byTicket?: true }
   | { readonly kind: 'key'; readonly key: ApiKey };
 
 export const ANONYMOUS: Caller = Object.freeze({ kind: 'anonymous' });
 
-/** The user that a caller is; null for one that is nobody, or a server. */
+/** The user that a caller is; null for one that is nobody, also one whose token names no user, or a server. */
 export function userOf(caller: Caller): string | null {
   return caller.kind === 'user' ? caller.identity.user : null;
+}
+
+/** What `@me` stands for in patterns, and ends the names of the caller's own channels; null for one that is nobody, or a server. */
+export function meOf(caller: Caller): string | null {
+  const segment = caller.kind === 'user' ? caller.identity.segment : undefined;
+  return segment === undefined ? null : `@${segment}`;
 }
 
 /** The name by which others are shown a caller; null where it has none. */
@@ -82,14 +89,15 @@ export class Rights {
     const list = listFor(identity, action);
     if (list !== undefined && !list.match(channel)) return forbidden(action, channel, 'your token does not allow it');
     if (list !== undefined && action !== 'presence') return undefined;
-    return this.#refuseByRule(identity.user, action, channel);
+    return this.#refuseByRule(identity.segment, action, channel);
   }
 
-  #refuseByRule(user: string | undefined, action: Action, channel: string): Refusal | undefined {
+  /** `segment`: of the user who asks; undefined for nobody. */
+  #refuseByRule(segment: string | undefined, action: Action, channel: string): Refusal | undefined {
     const owner = ownerOf(channel);
-    if (owner !== undefined && owner !== user) return forbidden(action, channel, 'it belongs to another user');
+    if (owner !== undefined && owner !== segment) return forbidden(action, channel, 'it belongs to another user');
     const audience = namespaceOf(this.#namespaces, channel).rights[action];
-    return admits(audience, user, owner) ? undefined : forbidden(action, channel, ONLY[audience]);
+    return admits(audience, segment, owner) ? undefined : forbidden(action, channel, ONLY[audience]);
   }
 }
 
@@ -98,14 +106,14 @@ function listFor({ publish, subscribe }: Identity, action: Action): Patterns | u
 }
 
 /** Asked of users and anonymous callers only. */
-function admits(audience: Audience, user: string | undefined, owner: string | undefined): boolean {
+function admits(audience: Audience, segment: string | undefined, owner: string | undefined): boolean {
   switch (audience) {
     case 'everyone':
       return true;
     case 'users':
-      return user !== undefined;
+      return segment !== undefined;
     case 'self':
-      return user !== undefined && user === owner;
+      return segment !== undefined && segment === owner;
     case 'keys':
       return false;
   }

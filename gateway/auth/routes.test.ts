@@ -18,6 +18,7 @@ const ada: Caller = {
   kind: 'user',
   identity: {
     user: 'ada',
+    segment: 'ada',
     name: null,
     expiresAtMs: undefined,
     tokenId: undefined,
@@ -106,6 +107,9 @@ test('a user gets a ticket, a server and somebody anonymous get none', async () 
   assert.deepEqual(fields(await ticket(ada, undefined)), { ticket: 'for ada', expiresInMs: 30_000 });
   assert.equal(refusal(await ticket(server(), undefined))[0], 'forbidden');
   assert.equal(refusal(await ticket(ANONYMOUS, undefined))[0], 'unauthorized');
+  const [code, error] = refusal(await ticket({ ...ada, byTicket: true }, undefined));
+  assert.equal(code, 'forbidden', 'a ticket buys no other ticket');
+  assert.match(String(error), /buys no other ticket/);
 });
 
 test('only who manages may end connections and revoke tokens', async () => {
@@ -122,9 +126,11 @@ test('connections are ended on all gateways, and it is told how many they were',
   const disconnect = routes['/api/disconnect'];
   assert.deepEqual(fields(await disconnect(server(), { user: 'ada' })), { disconnected: 3, complete: true });
   await disconnect(server(), { connection: 'c1' });
+  await disconnect(server(), { user: 7 });
   assert.deepEqual(asked, [
     { kind: 'disconnect', user: 'ada' },
     { kind: 'disconnect', connection: 'c1' },
+    { kind: 'disconnect', user: '7' },
   ]);
   const partly = scene({ fleet: { ask: async () => ({ answers: [2], missing: ['b.1'] }) } });
   const outcome = await partly.routes['/api/disconnect'](server(), { user: 'ada' });
@@ -133,7 +139,16 @@ test('connections are ended on all gateways, and it is told how many they were',
 
 test('what to disconnect must be said, and once', async () => {
   const { routes, asked } = scene();
-  const wrong = [undefined, null, [], {}, { user: 1 }, { user: '' }, { user: 'a', connection: 'b' }];
+  const wrong = [
+    undefined,
+    null,
+    [],
+    {},
+    { user: 1.5 },
+    { user: 'x'.repeat(513) },
+    { user: '' },
+    { user: 'a', connection: 'b' },
+  ];
   for (const body of wrong)
     assert.equal(refusal(await routes['/api/disconnect'](server(), body))[0], 'bad_request', JSON.stringify(body));
   assert.match(refusal(await routes['/api/disconnect'](server(), {}))[1], /either "user" or "connection"/);

@@ -12,6 +12,7 @@ import type { Revocations } from './revocations.ts';
 import type { Caller, Rights } from './rights.ts';
 import type { Tickets } from './tickets.ts';
 import { MAX_TOKEN_ID_LENGTH, type TokenVerifier } from './tokens.ts';
+import { userSchema } from './users.ts';
 
 export interface AuthRouteParts {
   readonly rights: Pick<Rights, 'refuseManaging'>;
@@ -44,7 +45,7 @@ const text = (field: string, max: number) => {
 
 const whose = oneOf('user', 'connection');
 const disconnection = z
-  .object({ user: text('user', 128).optional(), connection: text('connection', 128).optional() })
+  .object({ user: userSchema('"user"').optional(), connection: text('connection', 128).optional() })
   .refine(whose.check, whose.message)
   .transform(({ user, connection = '' }) => (user === undefined ? { connection } : { user }));
 
@@ -63,6 +64,8 @@ export function authRoutes(parts: AuthRouteParts): AuthRoutes {
   return {
     '/api/ticket': async (caller) => {
       if (caller.kind !== 'user') return refused(caller.kind === 'key' ? NO_TICKET_FOR_KEYS : NO_TICKET_FOR_NOBODY);
+      // Or whoever read one in a log could go on for as long as the token holds.
+      if (caller.byTicket) return refused(NO_TICKET_FOR_TICKETS);
       return operations.ask(async () => ({ ...(await tickets.issue(caller.identity)) }));
     },
     '/api/disconnect': async (caller, body) => {
@@ -117,6 +120,10 @@ async function revoke(
 const NO_TICKET_FOR_KEYS: Refusal = {
   code: 'forbidden',
   error: 'A ticket stands for a user: ask for it with a token, not with an API key',
+};
+const NO_TICKET_FOR_TICKETS: Refusal = {
+  code: 'forbidden',
+  error: 'A ticket opens one connection and buys no other ticket: ask for one with the token itself',
 };
 const NO_TICKET_FOR_NOBODY: Refusal = {
   code: 'unauthorized',

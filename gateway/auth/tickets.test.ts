@@ -25,6 +25,7 @@ function patterns(list: readonly string[]) {
 function ada(given: Partial<Identity> = {}): Identity {
   return {
     user: 'ada',
+    segment: 'ada',
     name: null,
     expiresAtMs: undefined,
     tokenId: undefined,
@@ -54,9 +55,29 @@ test('a ticket brings back whom it was handed out to, with all rights, on anothe
   const outcome = await b.redeem(ticket);
   assert.ok(outcome.ok && outcome.caller.kind === 'user');
   const { subscribe, publish, ...rest } = outcome.caller.identity;
-  assert.deepEqual(rest, { user: 'ada', name: 'Ada', expiresAtMs: identity.expiresAtMs, tokenId: 'T1' });
+  assert.equal(outcome.caller.byTicket, true);
+  assert.deepEqual(rest, {
+    user: 'ada',
+    segment: 'ada',
+    name: 'Ada',
+    expiresAtMs: identity.expiresAtMs,
+    tokenId: 'T1',
+  });
   assert.ok(subscribe?.match('notify:@ada') && subscribe.match('chat:a') && !subscribe.match('notify:@bob'));
   assert.equal(publish?.match('chat:a'), false, 'an empty list allows nothing still');
+});
+
+test('a ticket brings back a user whose name needs escaping, and somebody who is none', async () => {
+  const { a, b } = world();
+  for (const [user, segment] of [
+    ['auth0|7', ':auth0:7C7'],
+    [null, undefined],
+  ] as const) {
+    const { ticket } = await a.issue(ada({ user, segment, subscribe: patterns(['news']) }));
+    const outcome = await b.redeem(ticket);
+    assert.ok(outcome.ok && outcome.caller.kind === 'user');
+    assert.deepEqual([outcome.caller.identity.user, outcome.caller.identity.segment], [user, segment]);
+  }
 });
 
 test('what a token left to the namespaces is left to them still', async () => {

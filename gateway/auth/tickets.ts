@@ -12,6 +12,7 @@ import type { Refusal } from '../protocol.ts';
 import type { Authenticated } from './authenticator.ts';
 import { Patterns } from './patterns.ts';
 import type { Identity } from './tokens.ts';
+import { segmentOf } from './users.ts';
 
 /** For how long a ticket may be used: a page asks for one and connects by it at once. */
 export const TICKET_LIFETIME_MS = 30_000;
@@ -59,7 +60,7 @@ export class Tickets {
     if (identity === undefined) return refused(UNKNOWN);
     if (identity.expiresAtMs !== undefined && identity.expiresAtMs <= now())
       return { ok: false, refusal: ENDED, expired: true };
-    return { ok: true, caller: { kind: 'user', identity } };
+    return { ok: true, caller: { kind: 'user', identity, byTicket: true } };
   }
 }
 
@@ -79,7 +80,7 @@ const UNAVAILABLE: Refusal = {
 
 const sources = z.array(z.string()).optional();
 const stored = z.object({
-  user: z.string(),
+  user: z.string().nullable(),
   name: z.string().nullable(),
   expiresAtMs: z.number().optional(),
   tokenId: z.string().optional(),
@@ -87,7 +88,7 @@ const stored = z.object({
   publish: sources,
 });
 
-function encode({ subscribe, publish, ...rest }: Identity): string {
+function encode({ subscribe, publish, segment, ...rest }: Identity): string {
   const identity: z.infer<typeof stored> = {
     ...rest,
     ...(subscribe === undefined ? {} : { subscribe: [...subscribe.sources] }),
@@ -101,8 +102,9 @@ function decode(kept: string): Identity | undefined {
   const parsed = stored.safeParse(JSON.parse(kept));
   if (!parsed.success) return undefined;
   const { user, name, expiresAtMs, tokenId, subscribe, publish } = parsed.data;
-  const patterns = (list: readonly string[] | undefined) => (list === undefined ? undefined : new Patterns(list, user));
-  return { user, name, expiresAtMs, tokenId, subscribe: patterns(subscribe), publish: patterns(publish) };
+  const segment = user === null ? undefined : segmentOf(user);
+  const patterns = (list: readonly string[] | undefined) => list && new Patterns(list, segment);
+  return { user, segment, name, expiresAtMs, tokenId, subscribe: patterns(subscribe), publish: patterns(publish) };
 }
 
 function digestOf(ticket: string): string {

@@ -10,12 +10,16 @@ import { parseUsername } from '../applications/username.ts';
 import { boundedText } from '../bounds.ts';
 import type { Refusal } from '../protocol.ts';
 import type { KeySet } from './key-set.ts';
-import { type Algorithm, HEADER_NAMES, type TokenKey } from './keys.ts';
-import { compilePatterns, isUser, type Patterns } from './patterns.ts';
+import { type Algorithm, PUBLIC_ALGORITHMS, SECRET_ALGORITHMS, type TokenKey } from './keys.ts';
+import { compilePatterns, type Patterns } from './patterns.ts';
+import { segmentOf, userSchema } from './users.ts';
 
 /** Who a user is and what the token says that the user may do. */
 export interface Identity {
-  readonly user: string;
+  /** The token's `sub`; null for a visitor whose token names no user, and who has the rights that it lists. */
+  readonly user: string | null;
+  /** How the user stands in the names of channels; undefined where there is none. */
+  readonly segment: string | undefined;
   /** As others are shown it; null where the token has none that can be shown. */
   readonly name: string | null;
   /** The token's `exp`; undefined for one that has no end. */
@@ -54,27 +58,21 @@ export interface TokenVerifierParts {
 /** In characters, all of which are ASCII: what is longer is not even looked at. */
 export const MAX_TOKEN_LENGTH = 8_192;
 export const MAX_TOKEN_ID_LENGTH = 256;
-/** The last millisecond that a Date can have. */
-const END_OF_TIME_MS = 8.64e15;
+/** What ends later than that is no end, but milliseconds that were taken for seconds. */
+const CENTURY_S = 100 * 365.25 * 24 * 3_600;
 
 const header = z.object({ alg: z.string(), kid: z.string().optional(), crit: z.never().optional() });
 
+/** `null` is no list, and a single pattern a list of one. */
 const listOf = (claim: string) => {
   const message = `The token's "${claim}" must be a list of channel patterns`;
-  return z.array(z.string(message), message).optional();
+  const list = z.union([z.array(z.string(message)), z.string().transform((pattern) => [pattern])], message);
+  return list.nullish().transform((given) => given ?? undefined);
 };
 
 const claims = z.object({
-  sub: z
-    .string('The token names no user: its "sub" must be text')
-    .refine(
-      isUser,
-      'The token\'s user ("sub") must be 1 to 119 characters of A-Z a-z 0-9 _ . : @ - so that there can be a channel notify:@USER',
-    ),
-  exp: z
-    .number()
-    .refine((seconds) => Math.abs(seconds) * 1_000 <= END_OF_TIME_MS, 'The token\'s end ("exp") is no time')
-    .optional(),
+  sub: userSchema('The token\'s user ("sub")').optional(),
+  exp: z.number().optional(),
   jti: boundedText('The token\'s id ("jti") must be text', {
     min: 0,
     max: MAX_TOKEN_ID_LENGTH,
@@ -99,23 +97,33 @@ export class TokenVerifier {
     if (!read.success) return refused('This is no JSON Web Token that this gateway can read');
     const { alg, kid } = read.data;
     const algorithm = algorithmOf(alg);
-    if (algorithm === undefined) return refused(`The token must be signed by ${Object.keys(HEADER_NAMES).join(', ')}`);
+    if (algorithm === undefined) return refused(`The token must be signed by ${[...ALGORITHMS].join(', ')}`);
 
-    const configured = this.#parts.keys.filter((key) => key.algorithm === algorithm);
-    const byConfigured = await this.#verifyBy(configured, token);
+    const configured = this.#parts.keys.filter((key) => key.algorithms.includes(algorithm));
+    const byConfigured = await this.#verifyBy(configured, algorithm, token);
     if (byConfigured !== undefined) return byConfigured;
-    const fetched = algorithm === 'HS256' ? [] : await this.#fetchedKeys(algorithm, kid);
+    const fetched = isPublic(algorithm) ? await this.#fetchedKeys(algorithm, kid) : [];
     if (fetched === undefined) return { ok: false, refusal: KEYS_UNAVAILABLE, expired: false };
-    return (await this.#verifyBy(fetched, token)) ?? refused("The token's signature is by no key of this gateway");
+    const byFetched = await this.#verifyBy(fetched, algorithm, token);
+    return byFetched ?? refused(this.#noKeyFor(algorithm));
   }
 
   #fetchedKeys(algorithm: Algorithm, kid: string | undefined): Promise<readonly TokenKey[] | undefined> {
     return this.#parts.keySet?.find(algorithm, kid) ?? Promise.resolve([]);
   }
 
+  /** A secret that is too short for the algorithm would else look like a wrong one. */
+  #noKeyFor(algorithm: Algorithm): string {
+    const { keys } = this.#parts;
+    const short = !isPublic(algorithm) && keys.some(({ key }) => key.type === 'secret');
+    return short && !keys.some(({ algorithms }) => algorithms.includes(algorithm))
+      ? `The token is signed by ${algorithm}, for which this gateway's secret is too short`
+      : "The token's signature is by no key of this gateway";
+  }
+
   /** What the token is by the first of the keys that has signed it; undefined where none has. */
-  async #verifyBy(keys: readonly TokenKey[], token: string): Promise<VerifiedToken | undefined> {
-    for (const { algorithm, key } of keys) {
+  async #verifyBy(keys: readonly TokenKey[], algorithm: Algorithm, token: string): Promise<VerifiedToken | undefined> {
+    for (const { key } of keys) {
       try {
         const { payload } = await jwtVerify(token, key, this.#options(algorithm));
         return this.#identityIn(payload);
@@ -132,7 +140,7 @@ export class TokenVerifier {
   #options(algorithm: Algorithm): JWTVerifyOptions {
     const { rules, now } = this.#parts;
     return {
-      algorithms: [...HEADER_NAMES[algorithm]],
+      algorithms: [algorithm],
       currentDate: new Date(now()),
       clockTolerance: rules.clockToleranceSeconds,
       requiredClaims: rules.expiryRequired ? ['exp'] : [],
@@ -145,15 +153,20 @@ export class TokenVerifier {
     const parsed = claims.safeParse(payload);
     if (!parsed.success) return refused(parsed.error.issues[0]?.message ?? 'The token has a claim of another form');
     const { sub, exp, jti, name, ...lists } = parsed.data;
+    if (exp !== undefined && !(exp <= this.#parts.now() / 1_000 + CENTURY_S)) return refused(END_TOO_FAR);
+    // One that says neither who somebody is nor what somebody may do was made for something else.
+    if (sub === undefined && lists.subscribe === undefined && lists.publish === undefined) return refused(NOBODY);
+    const segment = sub === undefined ? undefined : segmentOf(sub);
     const expiresAtMs = exp === undefined ? undefined : exp * 1_000;
     // The tolerance is for tokens that begin: one that ends too soon is renewed too soon, and nothing is lost.
     if (expiresAtMs !== undefined && expiresAtMs <= this.#parts.now()) return EXPIRED;
-    const subscribe = patternsIn('subscribe', lists.subscribe, sub);
+    const subscribe = patternsIn('subscribe', lists.subscribe, segment);
     if (!subscribe.ok) return refused(subscribe.error);
-    const publish = patternsIn('publish', lists.publish, sub);
+    const publish = patternsIn('publish', lists.publish, segment);
     if (!publish.ok) return refused(publish.error);
     const identity: Identity = {
-      user: sub,
+      user: sub ?? null,
+      segment,
       name: nameFrom(name),
       expiresAtMs,
       tokenId: jti,
@@ -174,20 +187,24 @@ function headerOf(token: string): unknown {
   }
 }
 
+const ALGORITHMS: readonly Algorithm[] = [...SECRET_ALGORITHMS, ...PUBLIC_ALGORITHMS];
+const MACS: ReadonlySet<string> = new Set(SECRET_ALGORITHMS);
+
 function algorithmOf(name: string): Algorithm | undefined {
-  const names: Readonly<Record<Algorithm, readonly string[]>> = HEADER_NAMES;
-  return ALGORITHMS.find((algorithm) => names[algorithm].includes(name));
+  return ALGORITHMS.find((algorithm) => algorithm === name);
 }
 
-const ALGORITHMS: readonly Algorithm[] = ['HS256', 'RS256', 'ES256', 'EdDSA'];
+function isPublic(algorithm: Algorithm): boolean {
+  return !MACS.has(algorithm);
+}
 
 function patternsIn(
   claim: string,
   given: readonly string[] | undefined,
-  user: string,
+  segment: string | undefined,
 ): { readonly ok: true; readonly patterns: Patterns | undefined } | { readonly ok: false; readonly error: string } {
   if (given === undefined) return { ok: true, patterns: undefined };
-  const compiled = compilePatterns(given, user);
+  const compiled = compilePatterns(given, segment);
   return compiled.ok ? compiled : { ok: false, error: `The token's list "${claim}" ${compiled.error}` };
 }
 
@@ -216,6 +233,12 @@ function sentenceFor(error: errors.JOSEError): string {
       return 'The token has a claim of another form than it must have';
   }
 }
+
+const NOBODY =
+  'The token names no user ("sub") and lists no rights ("subscribe", "publish"): it must have one or the other';
+
+const END_TOO_FAR =
+  'The token\'s end ("exp") is more than a century away: it must be in seconds, and this looks like milliseconds';
 
 const KEYS_UNAVAILABLE: Refusal = {
   code: 'unavailable',

@@ -27,9 +27,9 @@ export const MAX_REVOKED = 100_000;
 export const REVOKED_KEPT_MS = 365 * 24 * 3_600_000;
 const REVOKED_RETENTION = { size: MAX_REVOKED, retentionMs: REVOKED_KEPT_MS };
 
-/** Where the read marks of a user stand; of all who are nobody, without one. */
-export function readMarksOf(user: string | null): string {
-  return `${READ_MARKS}${user === null ? 'all' : `@${user}`}`;
+/** Where the read marks of the user of a segment stand; of all who are nobody, without one. */
+export function readMarksOf(segment: string | undefined): string {
+  return `${READ_MARKS}${segment === undefined ? 'all' : `@${segment}`}`;
 }
 
 /** The retention of every channel: of the gateways' own by these rules, of the others as configured. */

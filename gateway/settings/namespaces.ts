@@ -89,8 +89,10 @@ const namespaceSchema = z.strictObject({
   presence: presenceSchema.optional(),
   rights: rulesSchema.optional(),
 });
+/** What begins with `@` is a user's own channel, which has no namespace. */
+const NAMESPACE = /^[\w.-][\w.@-]{0,126}$/;
 const fileSchema = z.strictObject({
-  namespaces: z.record(z.string().regex(/^[\w.@-]{1,127}$/), namespaceSchema),
+  namespaces: z.record(z.string().regex(NAMESPACE), namespaceSchema),
 });
 type ChannelsFile = z.infer<typeof fileSchema>;
 
@@ -101,7 +103,8 @@ const CHANNELS_FILE: FileForm<ChannelsFile> = {
     if (field === undefined) return Object.keys(namespaceSchema.shape);
     return Object.keys(field === 'rights' ? rulesSchema.shape : historySchema.shape);
   },
-  nameRule: 'no name of a namespace: 1 to 127 characters of A-Z a-z 0-9 _ . @ -, without the colon',
+  nameRule:
+    'no name of a namespace: 1 to 127 characters of A-Z a-z 0-9 _ . @ -, without the colon, and no @ at the beginning (such channels belong to users)',
   secret: false,
 };
 

@@ -3,7 +3,7 @@
  */
 import { BrokerUnavailable, ORIGIN } from '../../broker/broker.ts';
 import { NOTICE, noticedChannel, noticesOf } from '../../broker/presence.ts';
-import { nameOf, type Rights, userOf } from '../auth/rights.ts';
+import { meOf, nameOf, type Rights, userOf } from '../auth/rights.ts';
 import type { Start } from '../hub/channel.ts';
 import type { Form, Run } from '../hub/outgoing.ts';
 import type { Subscription } from '../hub/subscription.ts';
@@ -54,9 +54,8 @@ export class Session extends SocketSession {
     const { gatewayId, resumeTokens } = this.#context;
     const message = 'Connected to Passerelle';
     const resume = resumeTokens.issue(this.id);
-    this.send(
-      frame('welcome', { message, connection: this.id, user: userOf(this.caller), gateway: gatewayId, resume }),
-    );
+    const [user, me] = [userOf(this.caller), meOf(this.caller)];
+    this.send(frame('welcome', { message, connection: this.id, user, me, gateway: gatewayId, resume }));
   }
 
   *memberships(): Iterable<Membership> {

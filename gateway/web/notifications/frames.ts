@@ -19,6 +19,8 @@ export type NotificationFrame =
       readonly unread: number;
       /** Whose they are: the user of the token, where there is one. */
       readonly user: string | null;
+      /** What ends the name of that user's channel; a gateway of an earlier version does not say. */
+      readonly me?: string | null;
       readonly position: string;
     }
   | (Notification & { readonly type: 'notification' })

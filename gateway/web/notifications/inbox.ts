@@ -26,6 +26,8 @@ const MAX_ITEMS = 200;
 export class Inbox {
   readonly #asked: string;
   #user: string;
+  /** The user's own channel; undefined for everybody's only, and before the gateway has told. */
+  #own: string | undefined;
   readonly #outbox: Outbox<object>;
   #items: readonly Notification[] = [];
   #unread = 0;
@@ -124,7 +126,7 @@ export class Inbox {
   }
 
   get #channels(): readonly string[] {
-    return this.#user === '' ? [EVERYBODY] : [EVERYBODY, `notify:@${this.#user}`];
+    return this.#own === undefined ? [EVERYBODY] : [EVERYBODY, this.#own];
   }
 
   #open(history: NotificationFrame & { readonly type: 'history' }): readonly object[] {
@@ -132,6 +134,8 @@ export class Inbox {
     this.#add(history.notifications);
     this.#unread = history.unread;
     this.#user = history.user ?? '';
+    const { user, me = user === null ? null : `@${user}` } = history;
+    this.#own = me === null ? undefined : `notify:${me}`;
     const positions = history.position.split('.');
     for (const [index, channel] of this.#channels.entries()) this.#positions.set(channel, positions[index] ?? '0-0');
     if (returned) this.#news = { kind: 'returned', missed: history.notifications.length, gap: this.#gap };
