@@ -344,15 +344,16 @@ export interface Settings {
    */
   readonly TLS_KEY_PASSPHRASE?: string | undefined;
   /**
-   * The secret by which the tokens of users (JSON Web Tokens) are signed with HS256. Make one with:
-   * openssl rand -base64 32. Where no key for tokens and no API key is given there is no authentication:
-   * everybody may do everything.
+   * The secret by which the tokens of users (JSON Web Tokens) are signed with HS256, from 48 bytes on
+   * also with HS384, and from 64 bytes on with HS512. Make one with: openssl rand -base64 32. Where no
+   * key for tokens and no API key is given there is no authentication: everybody may do everything.
    * Allowed: text of at least 32 bytes. Default: none.
    */
   readonly TOKEN_SECRET?: string | undefined;
   /**
-   * The public keys of whoever signs tokens with RS256 (RSA), ES256 (P-256) or EdDSA (Ed25519). Each key
-   * takes tokens of its own algorithm only. With several, one can take the place of another in steps.
+   * The public keys of whoever signs tokens: RSA (RS256, RS384, RS512, PS256, PS384, PS512), P-256
+   * (ES256), P-384 (ES384), P-521 (ES512) or Ed25519 (EdDSA). Each key takes tokens of the algorithms of
+   * its own type only. With several, one can take the place of another in steps.
    * Allowed: public keys in PEM form, one after the other (line breaks may be written as \n), or the
    * path of a file of them. Default: none.
    */
