@@ -132,6 +132,37 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
         assert.equal(second.duplicate, false);
       });
 
+      it('keeps keys apart that differ in one character, whatever that is', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('plain');
+        const keys = [
+          'k',
+          'K',
+          'k ',
+          ' k',
+          'k:k',
+          'k}',
+          '{k',
+          'k\0',
+          'k\n',
+          'é',
+          'e\u0301',
+          '\u{1f600}',
+          '\ufffd',
+          ':s',
+          '',
+        ];
+        const scoped = keys.flatMap((key) =>
+          ['user/ada', 'user/:ada:20x', 'key/ada'].map((owner) => `${owner} ${key}`),
+        );
+        for (const key of scoped) {
+          const { id, duplicate } = await broker.publish(channel, { ...message(1), key });
+          assert.equal(duplicate, false, JSON.stringify(key));
+          assert.deepEqual(await broker.publish(channel, { ...message(2), key }), { id, duplicate: true });
+        }
+        assert.equal((await broker.readAfter(channel, ORIGIN, 1_000)).events.length, scoped.length);
+      });
+
       it('carries names and data byte for byte', async () => {
         const { broker, heard } = await gateway();
         const channel = fresh('plain');

@@ -10,6 +10,7 @@ import {
   type Position,
   type RetentionOf,
 } from '../broker/broker.ts';
+import { scopedKey } from './auth/idempotency.ts';
 import type { Caller, Rights } from './auth/rights.ts';
 import type { Tally } from './figures/tally.ts';
 import type { Publisher, PublishLimits } from './limits/publish-limits.ts';
@@ -67,10 +68,15 @@ export class Operations {
     const { rights, publishLimits } = this.#parts;
     const refusal =
       rights.refuse(caller, 'publish', publication.channel) ?? publishLimits.allow(publisherOf(caller, source));
-    return refusal === undefined ? this.store(publication, source.traceparent) : refused(refusal);
+    if (refusal !== undefined) return refused(refusal);
+    const { key, keyScope } = publication;
+    if (key === undefined)
+      return keyScope === undefined ? this.store(publication, source.traceparent) : refused(SCOPE_WITHOUT_KEY);
+    const scoped = scopedKey(caller, key, keyScope, rights.open);
+    return scoped.ok ? this.store({ ...publication, key: scoped.key }, source.traceparent) : refused(scoped.refusal);
   }
 
-  /** The same for whoever has been found to be allowed to do what this is part of. */
+  /** The same for whoever has been found to be allowed to do what this is part of; a `key` is as the broker is to know it. */
   store({ channel, event, data: value, key }: Publication, traceparent = ''): Promise<Outcome> {
     const { broker, clock, limits, onPublished, tally } = this.#parts;
     const data = JSON.stringify(value);
@@ -152,6 +158,11 @@ function publisherOf(caller: Caller, { connection, address }: Source): Publisher
       return { connection, address };
   }
 }
+
+const SCOPE_WITHOUT_KEY: Refusal = {
+  code: 'bad_request',
+  error: 'publish: "keyScope" says whose a "key" is, and there is none',
+};
 
 /** The outcome is unknown: a publish with a `key` can be sent again safely. */
 export const UNAVAILABLE: Refusal = {

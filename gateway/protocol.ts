@@ -17,6 +17,10 @@ export const GAP_EVENT = 'gap';
 /** The most events that one `history` reply, one `tail` and one batch of publishes may have. */
 export const MAX_PAGE = 1000;
 const MAX_KEY_LENGTH = 128;
+/** Whose a key is. `publisher`: two publishers that use one key do not meet. `channel`: all that publish so share their keys. */
+const KEY_SCOPES = ['publisher', 'channel'] as const;
+export type KeyScope = (typeof KEY_SCOPES)[number];
+const LONE_SURROGATE = /\p{Surrogate}/u;
 const MAX_REF_LENGTH = 128;
 
 /** Why something was refused, for a program; each has an HTTP status where it is answered by HTTP. */
@@ -122,7 +126,13 @@ export const publication = z.object({
     min: 1,
     max: MAX_KEY_LENGTH,
     message: `"key" must be 1 to ${MAX_KEY_LENGTH} characters`,
-  }).optional(),
+  })
+    // Stored as UTF-8 two keys that differ in it would be one.
+    .refine((key) => !LONE_SURROGATE.test(key), '"key" has half of a surrogate pair, which is no character')
+    .optional(),
+  keyScope: z
+    .enum(KEY_SCOPES, `"keyScope" must be one of ${KEY_SCOPES.map((word) => `"${word}"`).join(', ')}`)
+    .optional(),
 });
 export type Publication = z.infer<typeof publication>;
 

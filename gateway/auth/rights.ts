@@ -64,6 +64,11 @@ export class Rights {
     this.#open = open;
   }
 
+  /** Whether no authentication is configured, so that everybody may do everything. */
+  get open(): boolean {
+    return this.#open;
+  }
+
   /** Why the caller may not do this in the channel; undefined where the caller may. Fit for every publish. */
   refuse(caller: Caller, action: Action, channel: string): Refusal | undefined {
     if (this.#open) return undefined;

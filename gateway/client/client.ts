@@ -40,7 +40,7 @@ export interface PasserelleOptions {
 export interface PublishOptions {
   /** `message` unless given. */
   readonly event?: string;
-  /** Generated unless given. Two publishes to a channel with the same key within five minutes store one event. */
+  /** Generated unless given. Two publishes of one user to a channel with the same key within five minutes store one event. */
   readonly key?: string;
 }
 

@@ -37,7 +37,15 @@ describe('a WebSocket', () => {
     const [one, two] = [await connect(t), await connect(t)];
     const [first, second] = [await one.frames.next(), await two.frames.next()];
     for (const welcome of [first, second]) {
-      assert.deepEqual(Object.keys(welcome).sort(), ['connection', 'gateway', 'message', 'resume', 'type', 'user']);
+      assert.deepEqual(Object.keys(welcome).sort(), [
+        'connection',
+        'gateway',
+        'me',
+        'message',
+        'resume',
+        'type',
+        'user',
+      ]);
       assert.equal(welcome.type, 'welcome');
       assert.equal(welcome.gateway, 'test-gateway');
       assert.equal(welcome.user, null);
