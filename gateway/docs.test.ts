@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { call } from './e2e/harness/http-client.ts';
+import { brokenLinks } from './e2e/harness/links.ts';
 import { GatewayProcess } from './e2e/harness/processes.ts';
 import { SETTINGS } from './settings/config.ts';
 import { settingsDeclaration, settingsMarkdown } from './settings/usage.ts';
@@ -13,6 +14,7 @@ const DOCUMENTS = [
   'CHANGELOG.md',
   'gateway/PROTOCOL.md',
   'gateway/client/README.md',
+  'gateway/server/README.md',
   'loadtest/README.md',
   'infra/README.md',
   'k8s/README.md',
@@ -34,22 +36,8 @@ describe('documents', () => {
   });
 
   for (const document of DOCUMENTS) {
-    it(`${document} links to files that there are`, () => {
-      const links = [...read(document).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)].map(([, link]) => link as string);
-      const broken = links.filter(
-        (link) => !/^https?:/.test(link) && !existsSync(new URL(link, new URL(document, ROOT))),
-      );
-      assert.deepEqual(broken, []);
-    });
-
-    it(`${document} links to headings that there are`, () => {
-      const links = [...read(document).matchAll(/\]\(([^)#:]*)#([^)]+)\)/g)];
-      const at = new URL(document, ROOT);
-      const broken = links.filter(([, file = '', anchor = '']) => !anchorsOf(new URL(file, at)).includes(anchor));
-      assert.deepEqual(
-        broken.map(([link]) => link),
-        [],
-      );
+    it(`${document} links to files and headings that there are`, () => {
+      assert.deepEqual(brokenLinks(new URL(document, ROOT)), { files: [], headings: [] });
     });
 
     it(`${document} names settings that there are`, () => {
@@ -168,12 +156,3 @@ describe('k8s/README.md', () => {
 });
 
 /** The anchors of a document's headings, as GitHub makes them. */
-function anchorsOf(document: URL): string[] {
-  const prose = readFileSync(document, 'utf8').replaceAll(/```[\s\S]*?```/g, '');
-  return [...prose.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-      .replaceAll(' ', '-'),
-  );
-}

@@ -32,7 +32,7 @@ const REMEDIES = {
   },
   embedded: {
     install: 'type "npm install"',
-    run: 'type "npm install --include=optional", which brings one of those, and then "npx node" and the name of your program',
+    run: 'type "npx node" and the name of your program, which runs it on one of those, unless optional packages were left out',
   },
 };
 

@@ -4,7 +4,6 @@ import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { buildClient } from './client.mjs';
-import { buildClientPackage } from './client-package.mjs';
 import { buildPages } from './pages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -25,12 +24,11 @@ for (const args of CHECKS) {
   if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 }
 
-cpSync('gateway/runtime.cjs', 'dist/gateway/runtime.cjs');
+for (const file of ['runtime.cjs', 'bin.cjs']) cpSync(`gateway/${file}`, `dist/gateway/${file}`);
 cpSync('broker/redis/lua', 'dist/broker/redis/lua', { recursive: true });
 
 await buildPages('gateway/web', 'dist/gateway/web');
 buildClient('dist/gateway/web/client.js', 'dist/gateway/client-tests');
-buildClientPackage('dist/gateway/web/client.js', 'dist/gateway/client', 'dist/gateway/client-package');
 // Not into dist/gateway/web, all of which is served.
 buildSync({
   entryPoints: readdirSync('gateway/web', { recursive: true })

@@ -35,7 +35,8 @@ export function packageVersion(): string {
 /** What `--help` prints: no line is longer than 100 characters unless a single word is. */
 export function helpText(): string {
   return [
-    'Usage: npm start [-- --help | --version]',
+    'Usage: passerelle [--help | --version]',
+    '       npm start [-- --help | --version]    in a clone of the repository',
     '',
     ...wrap('Passerelle takes its settings from environment variables. An empty one counts as unset.', WIDTH),
     '',
