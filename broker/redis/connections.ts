@@ -53,7 +53,7 @@ export function openNodeSubscriber(target: RedisTarget, nodeKey: string, timeout
 /** A connection to a standalone server or to the master that the Sentinels name. */
 export function openSingle(target: Exclude<RedisTarget, { kind: 'cluster' }>, timeoutMs: number): Redis {
   const options = { ...common(target, timeoutMs), ...single(), db: target.db };
-  if (target.kind === 'standalone') return new Redis({ ...options, ...target.node });
+  if (target.kind === 'standalone') return new Redis({ ...options, ...target.address });
   return new Redis({
     ...options,
     sentinels: target.sentinels.map((node) => ({ ...node })),
@@ -62,6 +62,7 @@ export function openSingle(target: Exclude<RedisTarget, { kind: 'cluster' }>, ti
     sentinelCommandTimeout: timeoutMs,
     sentinelRetryStrategy: retryDelay,
     sentinelReconnectStrategy: retryDelay,
+    ...(target.sentinelUsername === undefined ? {} : { sentinelUsername: target.sentinelUsername }),
     ...(target.sentinelPassword === undefined ? {} : { sentinelPassword: target.sentinelPassword }),
     ...(target.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tlsOf(target) } : {}),
   });
@@ -81,6 +82,7 @@ export function openSentinels(target: Extract<RedisTarget, { kind: 'sentinel' }>
         retryStrategy: retryDelay,
         enableReadyCheck: false,
         maxRetriesPerRequest: null,
+        ...(target.sentinelUsername === undefined ? {} : { username: target.sentinelUsername }),
         ...(target.sentinelPassword === undefined ? {} : { password: target.sentinelPassword }),
         ...(target.tls ? { tls: tlsOf(target) } : {}),
       }),

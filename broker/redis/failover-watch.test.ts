@@ -15,6 +15,7 @@ it('leaves the master that was replaced, and no other connection', async (t) => 
   const target = {
     kind: 'sentinel' as const,
     sentinels: [{ host: '127.0.0.1', port: portOf(announcer.url) }],
+    sentinelUsername: undefined,
     sentinelPassword: undefined,
     masterName: 'main',
     db: 0,
@@ -56,6 +57,7 @@ it('leaves a replaced master also where the connection to it was just being made
   const target = {
     kind: 'sentinel' as const,
     sentinels: [{ host: '127.0.0.1', port: portOf(announcer.url) }],
+    sentinelUsername: undefined,
     sentinelPassword: undefined,
     masterName: 'main',
     db: 0,

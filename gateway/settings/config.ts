@@ -72,10 +72,11 @@ const OWN_SETTINGS = {
     secret: true,
     allowed:
       'redis://[user:password@]host:port[/db], redis+sentinel://[user:password@]host:port,host:port/master[/db], ' +
-      'redis+cluster://[user:password@]host:port,host:port; rediss for TLS',
+      'redis+cluster://[user:password@]host:port,host:port, or unix:///path/redis.sock[?db=N]; valkey for redis as well, ' +
+      'rediss or valkeys for TLS; ?sentinelPassword= and &sentinelUsername= where the Sentinels ask for them',
     about:
       'The Redis that carries and keeps the events. Without it everything is kept in the memory of this one process and lost with it.',
-    parse: matching(/^rediss?(\+sentinel|\+cluster)?:\/\/\S+$/, 'is not a Redis URL'),
+    parse: matching(/^((redis|valkey)s?(\+sentinel|\+cluster)?:\/\/|unix:)\S+$/, 'is not a Redis URL'),
   }),
   redisRequired: toggle('REDIS_REQUIRED', false, {
     about:

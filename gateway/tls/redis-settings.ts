@@ -50,10 +50,10 @@ export function readRedisTls(
   const given = (Object.keys(REDIS_TLS_SETTINGS) as Field[]).filter((field) => values[field] !== undefined);
   const fault = (field: Field, what: string) => faultOf(REDIS_TLS_SETTINGS[field], values[field] ?? '', what);
   if (given.length === 0) return { files: undefined, faults: [] };
-  if (!redisUrl?.startsWith('rediss'))
+  if (redisUrl === undefined || !/^(rediss|valkeys)[:+]/.test(redisUrl))
     return {
       files: undefined,
-      faults: given.map((field) => fault(field, 'is of no use without a REDIS_URL of rediss')),
+      faults: given.map((field) => fault(field, 'is of no use without a REDIS_URL of rediss or valkeys')),
     };
 
   const faults: string[] = [];
