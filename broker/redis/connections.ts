@@ -23,7 +23,7 @@ export function retryDelay(attempt: number): number {
 /** The connection for commands. It has an `error` listener to be added by the caller and does not connect by itself. */
 export function openCommands(target: RedisTarget, timeoutMs: number): Redis | Cluster {
   if (target.kind !== 'cluster') return openSingle(target, timeoutMs);
-  return new Cluster(
+  const cluster = new Cluster(
     target.nodes.map((node) => ({ ...node })),
     {
       lazyConnect: true,
@@ -37,6 +37,40 @@ export function openCommands(target: RedisTarget, timeoutMs: number): Redis | Cl
       redisOptions: common(target, timeoutMs),
     },
   );
+  cluster.on('+node', nameAskedHost);
+  return cluster;
+}
+
+/**
+ * A node that does not know its own address, or shall not tell it, names no host, or `?`, in its map of the slots: it means the host that was
+ * asked. ioredis passes over such a node. It asks by a duplicate of the node's connection, so that is where the host is put in.
+ */
+function nameAskedHost(node: Redis): void {
+  const { host = '127.0.0.1' } = node.options;
+  const duplicate = node.duplicate.bind(node);
+  node.duplicate = (override) => {
+    const asking = duplicate(override);
+    const send = asking.sendCommand.bind(asking);
+    asking.sendCommand = (command, stream) => {
+      const { resolve } = command;
+      if (command.name === 'cluster') command.resolve = (reply) => resolve(withHost(reply, host));
+      return send(command, stream);
+    };
+    return asking;
+  };
+}
+
+/** `reply`: one entry a range of slots, `[first, last, [host, port, id], …]`. */
+function withHost(reply: unknown, host: string): unknown {
+  if (!Array.isArray(reply)) return reply;
+  return reply.map((range: unknown) =>
+    Array.isArray(range) ? range.map((part: unknown) => (Array.isArray(part) ? namedNode(part, host) : part)) : range,
+  );
+}
+
+function namedNode([name, ...rest]: readonly unknown[], host: string): unknown[] {
+  const isNamed = name !== null && !['', '?'].includes(String(name));
+  return [isNamed ? name : Buffer.from(host), ...rest];
 }
 
 /** A connection to one node of a cluster, for its sharded subscriptions. */
@@ -95,7 +129,8 @@ function common(target: RedisTarget, timeoutMs: number): RedisOptions {
     connectTimeout: timeoutMs,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     keepAlive: 10_000,
-    maxLoadingRetryTime: 500,
+    // It fails for good where INFO is renamed or forbidden; `server-check.ts` looks at what it would.
+    enableReadyCheck: false,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
     // With resending off, this is what rejects the commands in flight as soon as their connection closes.

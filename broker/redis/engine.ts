@@ -5,6 +5,7 @@
  * `scripts.ts` and `lua/`, who may wait for one in `gate.ts`, what is subscribed in `subscriptions.ts`, who is there in
  * `presence.ts`, and what may be taken once in `vault.ts`. Needs Redis 7.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, type Redis } from 'ioredis';
 import {
   type Broker,
@@ -31,6 +32,7 @@ import { RedisPresence } from './presence.ts';
 import { PresenceScripts } from './presence-scripts.ts';
 import { type Send, teach } from './script.ts';
 import { Scripts, TEND_AFTER } from './scripts.ts';
+import { type Ask, checkServer } from './server-check.ts';
 import { shardsOf } from './shards.ts';
 import { Subscriptions, type Topology } from './subscriptions.ts';
 import type { RedisTarget } from './url.ts';
@@ -55,8 +57,8 @@ export interface RedisBrokerOptions {
 
 const EMPTY_PAGE: Page = { events: [], start: ORIGIN, head: ORIGIN, known: true, more: false };
 
-/** The first with sharded pub/sub, and with what the scripts use. */
-const OLDEST_MAJOR = 7;
+/** How soon a server that cannot be used is looked at again. */
+const CHECK_AGAIN_MS = 500;
 
 /** Of how many channels it is remembered when they were tended last. One forgotten is only tended sooner. */
 const MAX_TENDED = 10_000;
@@ -251,19 +253,29 @@ export class RedisBroker implements Broker {
   async #reached(): Promise<void> {
     const commands = this.#commands;
     const connection = this.#connection;
-    const tooOld = await ageFault(commands);
-    if (connection !== this.#connection || this.#closed) return;
-    if (tooOld === undefined) {
-      // They go out before any call that waits, on the same connection. A cluster's nodes learn each script by its first use.
-      if (!(commands instanceof Cluster))
-        teach(this.#send, [...this.#scripts.all, ...this.#presenceScripts.all]).catch(() => undefined);
-      this.#commandsReady = true;
-      this.#gate.open();
-    } else {
-      // Until it has been replaced, which ends this connection.
-      this.#lastError = tooOld;
-      this.#gate.shut(tooOld);
+    const isCurrent = () => connection === this.#connection && !this.#closed;
+    const ask: Ask = (command, args) => commands.call(command, [...args]);
+    while (isCurrent()) {
+      const server = await checkServer(ask, this.#options.target);
+      if (!isCurrent()) return;
+      if (server.state === 'usable') return this.#use(commands);
+      if (server.state === 'replaced') return commands.disconnect(true);
+      const reason = server.state === 'loading' ? 'Redis is loading its data from disk.' : server.reason;
+      // A password that was refused is known already, and tells more than that one is asked for.
+      if (!(reason.startsWith('NOAUTH') && this.#lastError?.startsWith('WRONGPASS'))) this.#lastError = reason;
+      this.#gate.shut(this.#reason());
+      this.#updateStatus();
+      // It may end loading, become a master, or be set up otherwise, and keep the connection.
+      await delay(CHECK_AGAIN_MS, undefined, { ref: false });
     }
+  }
+
+  #use(commands: Redis | Cluster): void {
+    // They go out before any call that waits, on the same connection. A cluster's nodes learn each script by its first use.
+    if (!(commands instanceof Cluster))
+      teach(this.#send, [...this.#scripts.all, ...this.#presenceScripts.all]).catch(() => undefined);
+    this.#commandsReady = true;
+    this.#gate.open();
     this.#updateStatus();
   }
 
@@ -312,15 +324,6 @@ export class RedisBroker implements Broker {
     }
     return true;
   }
-}
-
-/** What is wrong with the server's version; nothing also where it does not say. */
-async function ageFault(commands: Redis | Cluster): Promise<string | undefined> {
-  // Where INFO is not allowed it has to be believed, and a connection that ends is told otherwise.
-  const info = String(await commands.call('INFO', 'server').catch(() => ''));
-  const [, version = '', major = ''] = /^redis_version:((\d+)\.\S+)/m.exec(info) ?? [];
-  if (version === '' || Number(major) >= OLDEST_MAJOR) return undefined;
-  return `Redis ${version} is too old: ${OLDEST_MAJOR}.0 or later is needed.`;
 }
 
 function closed(): BrokerUnavailable {

@@ -137,5 +137,9 @@ export function describeError(error: unknown): string {
     return 'The connection was lost.';
   // Node joins the failures of several addresses of one host in an error that has no message of its own.
   if (error instanceof AggregateError && error.message === '') return describeError(error.errors[0]);
+  // What a cluster's last node said is the reason; the error around it says only that all failed.
+  if ('lastNodeError' in error && error.lastNodeError instanceof Error) return describeError(error.lastNodeError);
+  if (error.message.includes('cluster support disabled'))
+    return 'REDIS_URL names a Redis Cluster, and the server there is none: use redis://HOST:PORT.';
   return error.message;
 }

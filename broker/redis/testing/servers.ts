@@ -89,7 +89,13 @@ export class RedisServer {
 
   /** Sends one command over a connection of its own. */
   async command(...[name, ...args]: [string, ...(string | number)[]]): Promise<unknown> {
-    const redis = new Redis({ host: '127.0.0.1', port: this.port, lazyConnect: true, retryStrategy: null });
+    const redis = new Redis({
+      host: '127.0.0.1',
+      port: this.port,
+      lazyConnect: true,
+      retryStrategy: null,
+      enableReadyCheck: false,
+    });
     redis.on('error', () => undefined); // The same failure rejects `connect` or the command.
     try {
       await redis.connect();
