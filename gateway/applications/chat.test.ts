@@ -70,6 +70,7 @@ function world({ join, part, sleep, taken }: { join?: Held; part?: Held; sleep?:
     modeOf: () => 'announce',
     tokens: resumeTokens,
     lease: () => 'here',
+    sureLease: () => 'here',
     now: Date.now,
   });
   const context = {

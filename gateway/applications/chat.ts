@@ -52,6 +52,8 @@ export class ChatSession extends SocketSession {
   #held: readonly Subscription[] = [];
   /** What it is called, once it is in the room. */
   #name: Name | undefined;
+  /** The lease by which it has that name. */
+  #nameLease: string | undefined;
   /** What is said while it enters the room, or while something else takes time, waits for that. */
   readonly #inTurn = new InTurn({ gone: () => this.closed, onFault: (fault) => this.fail(fault) });
 
@@ -99,7 +101,10 @@ export class ChatSession extends SocketSession {
     const [request, name] = [this.#request, this.#name];
     if (request === undefined || name === undefined || this.#broke !== undefined) return;
     const nameLost = () => this.#inTurn.run(() => this.#loseName(request));
-    yield { channel: request.channel, person: this.#person(name.name), claim: name.claim, nameLost };
+    const nameKept = (lease: string) => {
+      this.#nameLease = lease;
+    };
+    yield { channel: request.channel, person: this.#person(name.name), claim: name.claim, nameLost, nameKept };
   }
 
   protected release(): void {
@@ -225,9 +230,17 @@ export class ChatSession extends SocketSession {
   }
 
   async #claim({ channel, resume }: ChatRequest, { name, claim }: Name): Promise<boolean> {
-    const claimed = await this.#context.members.claim(channel, { ...this.#person(name), resume }, claim);
-    if (claimed) this.#name = { name, claim };
+    const { members } = this.#context;
+    const { lease } = members;
+    const claimed = await members.claim(channel, { ...this.#person(name), resume }, claim);
+    if (claimed) [this.#name, this.#nameLease] = [{ name, claim }, lease];
     return claimed;
+  }
+
+  /** Whether its name may be another's by now: the lease by which it took that one is over, or may be. Then nothing is said under it. */
+  get #nameDoubtful(): boolean {
+    const lease = this.#context.members.sureLease;
+    return lease === undefined || lease !== this.#nameLease;
   }
 
   /** Somebody took its name while this gateway could not hold it. */
@@ -274,7 +287,7 @@ export class ChatSession extends SocketSession {
       this.refuse({ code: 'forbidden', error: 'Your name is the one in your token, and cannot be changed here' }, ref);
       return;
     }
-    const refusal = await this.#changeName(request, parsed);
+    const refusal = this.#nameDoubtful ? NAME_DOUBTFUL : await this.#changeName(request, parsed);
     if (refusal !== undefined) this.refuse(refusal, ref);
   }
 
@@ -291,6 +304,10 @@ export class ChatSession extends SocketSession {
   }
 
   #say({ channel }: ChatRequest, { content, key, ref }: ChatCommand & { type: 'message' }): void {
+    if (this.#nameDoubtful) {
+      this.refuse(NAME_DOUBTFUL, ref);
+      return;
+    }
     const data = { username: this.#name?.name, content };
     const publication = { channel, event: DEFAULT_EVENT, data, key };
     const publishing = this.#context.operations.publish(this.caller, publication, { connection: this.id });
@@ -302,7 +319,7 @@ export class ChatSession extends SocketSession {
   /** Who may not speak is not seen to type. */
   #tellTyping({ channel }: ChatRequest, ref: Ref | undefined): void {
     const { operations, rights } = this.#context;
-    const refusal = rights.refuse(this.caller, 'publish', channel);
+    const refusal = rights.refuse(this.caller, 'publish', channel) ?? (this.#nameDoubtful ? NAME_DOUBTFUL : undefined);
     if (refusal !== undefined) {
       this.refuse(refusal, ref);
       return;
@@ -335,6 +352,12 @@ export class ChatSession extends SocketSession {
       .catch((fault: unknown) => this.fail(fault));
   }
 }
+
+/** Nothing was stored: the same may be sent again as it is. */
+const NAME_DOUBTFUL: Refusal = {
+  code: 'unavailable',
+  error: 'This gateway was away from the others for so long that your name may be taken; try again shortly',
+};
 
 function taken(name: string): Refusal {
   return { code: 'name_taken', error: `The name ${JSON.stringify(name)} is taken in this room; choose another one` };

@@ -315,4 +315,63 @@ describe('chat', () => {
     assert.equal(trimmed.welcome.recovered, false);
     assert.equal((await trimmed.client.frames.find(({ type }) => type === 'gap')).after, '5-5');
   });
+
+  test('who comes out of a standstill says nothing under a name that somebody else has by now', async () => {
+    const room = newRoom();
+    const stalled = await both.another();
+    const { client: ada } = await enter(stalled, { room, username: 'Ada' });
+    const { client: witness } = await enter(a, { room, username: 'Witness' });
+    stalled.signal('SIGSTOP');
+    try {
+      ada.send({ type: 'message', content: 'from beyond', ref: 'stale' });
+      // Once the others have taken the gateway for dead.
+      await until(
+        'its name is free',
+        () => heard(witness, 'user_left').some(({ username }) => username === 'Ada'),
+        90_000,
+      );
+      const { welcome, client: successor } = await enter(b, { room, username: 'Ada' });
+      assert.equal(welcome.username, 'Ada');
+      successor.send({ type: 'message', content: 'I am Ada' });
+      await witness.frames.find(isMessage('I am Ada'));
+      stalled.signal('SIGCONT');
+      const { code } = await ada.frames.find(({ ref }) => ref === 'stale');
+      assert.equal(code, 'unavailable');
+      const { new_username: renamed } = await ada.frames.find(({ type }) => type === 'username_changed');
+      assert.notEqual(renamed, 'Ada');
+      ada.send({ type: 'message', content: 'under another name' });
+      const { username } = await witness.frames.find(isMessage('under another name'));
+      assert.equal(username, renamed);
+      assert.ok(!said(witness).some(({ content }) => content === 'from beyond'));
+    } finally {
+      stalled.signal('SIGCONT');
+      await stalled.kill();
+    }
+  });
+
+  test('who comes out of a standstill under a name that nobody took goes on under it', async () => {
+    const room = newRoom();
+    const stalled = await both.another();
+    const { client: ada } = await enter(stalled, { room, username: 'Ada' });
+    const { client: witness } = await enter(a, { room, username: 'Witness' });
+    stalled.signal('SIGSTOP');
+    try {
+      await until(
+        'it counts as dead',
+        () => heard(witness, 'user_left').some(({ username }) => username === 'Ada'),
+        90_000,
+      );
+      stalled.signal('SIGCONT');
+      await until('it is there again', () => heard(witness, 'user_joined').some(({ username }) => username === 'Ada'));
+      const said = async () => {
+        ada.send({ type: 'message', content: 'back', ref: 'back' });
+        return (await ada.frames.find(({ ref }) => ref === 'back')).type === 'published';
+      };
+      await until('it speaks again', said);
+      assert.equal((await witness.frames.find(isMessage('back'))).username, 'Ada');
+    } finally {
+      stalled.signal('SIGCONT');
+      await stalled.kill();
+    }
+  });
 });

@@ -19,6 +19,7 @@ function world() {
       gatewayId,
       newId: () => `n${++ids}`,
       now: () => clock.now,
+      clock: () => clock.now,
       answerer: (ask) => (ask.kind === 'channels' ? `${answer} ${ask.prefix}` : null),
     });
     broker.listen({
@@ -81,6 +82,30 @@ describe('the fleet', () => {
       [' x'],
       'it is reached under the new name',
     );
+  });
+
+  it('is sure of a lease only as long as that holds by its own clock, from when it asked for it', async () => {
+    const { open, clock } = world();
+    const { fleet, broker } = open('a', '');
+    assert.equal(fleet.sureLease, undefined);
+    await fleet.renew();
+    assert.equal(fleet.sureLease, fleet.lease);
+    clock.now += LEASE_MS - 1;
+    assert.equal(fleet.sureLease, fleet.lease);
+    clock.now += 1;
+    assert.equal(fleet.sureLease, undefined, 'though nobody has told it that the lease has ended');
+    assert.notEqual(fleet.lease, undefined);
+    await fleet.renew();
+    assert.equal(fleet.sureLease, fleet.lease, 'under another name');
+    const { presence } = broker;
+    const renew = presence.renewLease.bind(presence);
+    presence.renewLease = async (gateway, leaseMs) => {
+      const held = await renew(gateway, leaseMs);
+      clock.now += LEASE_MS; // the answer is late
+      return held;
+    };
+    await fleet.renew();
+    assert.equal(fleet.sureLease, undefined);
   });
 
   it('takes another name where the beginning of its lease is in doubt', async () => {

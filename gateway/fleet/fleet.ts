@@ -33,6 +33,8 @@ export interface FleetParts {
   readonly gatewayId: string;
   readonly newId: () => string;
   readonly now: () => number;
+  /** Milliseconds that only go forward, also while the process is stopped. */
+  readonly clock: () => number;
   readonly answerer: Answerer;
 }
 
@@ -43,6 +45,8 @@ export class Fleet {
   #listening = false;
   /** Since when the lease has held, by this gateway's clock. */
   #heldSince: number | undefined;
+  /** Until when the lease surely holds, by the clock that only goes forward: as from when its last renewal was sent. */
+  #surelyUntil = Number.NEGATIVE_INFINITY;
   /** Whether the outcome of beginning this lease is unknown. */
   #doubtful = false;
 
@@ -60,11 +64,19 @@ export class Fleet {
   }
 
   /**
+   * The same lease for as long as it surely holds, by this gateway's own clock; undefined from then on until it was renewed. After a process stood
+   * still it is undefined at once, before anybody could have told it that others took it for dead.
+   */
+  get sureLease(): string | undefined {
+    return this.#parts.clock() < this.#surelyUntil ? this.lease : undefined;
+  }
+
+  /**
    * Says that this gateway lives; the first time also begins to listen to the others. True where that is under a new name: all that others may
    * have taken from the old one must be claimed anew. Called every `LEASE_RENEWAL_MS`.
    */
   async renew(): Promise<boolean> {
-    const { broker, now } = this.#parts;
+    const { broker, now, clock } = this.#parts;
     if (this.#doubtful) await this.#takeNewName();
     if (!this.#listening) {
       await broker.subscribe(REQUESTS);
@@ -72,14 +84,19 @@ export class Fleet {
       this.#listening = true;
     }
     this.#doubtful = this.#heldSince === undefined;
+    const sentAt = clock();
     const held = await broker.presence.renewLease(this.#lease, LEASE_MS);
     if (this.#heldSince !== undefined) {
-      if (held) return false;
+      if (held) {
+        this.#surelyUntil = sentAt + LEASE_MS;
+        return false;
+      }
       await this.#takeNewName();
       return this.renew();
     }
     this.#doubtful = false;
     this.#heldSince = now();
+    this.#surelyUntil = sentAt + LEASE_MS;
     return true;
   }
 
@@ -159,6 +176,7 @@ export class Fleet {
     const old = this.#lease;
     this.#lease = this.#nameLease();
     this.#heldSince = undefined;
+    this.#surelyUntil = Number.NEGATIVE_INFINITY;
     this.#doubtful = false;
     if (this.#listening) await this.#parts.broker.unsubscribe(answersTo(old)).catch(ignoreUnavailable); // one too many does no harm
     await this.#parts.broker.subscribe(answersTo(this.#lease));

@@ -53,6 +53,7 @@ describe('the members of a gateway', () => {
       modeOf: (channel) => channel.slice(0, channel.indexOf(':')) as PresenceMode,
       tokens: new ResumeTokens(),
       lease: () => lease,
+      sureLease: () => lease,
       now: () => clock.now,
     });
   });

@@ -25,6 +25,8 @@ export interface Membership {
   readonly claim: string | undefined;
   /** Its name was taken by another while this gateway could not hold it. */
   readonly nameLost: () => void;
+  /** It has its name by this lease, also where it had it before. */
+  readonly nameKept?: (lease: string) => void;
 }
 
 export interface MembersParts {
@@ -33,6 +35,8 @@ export interface MembersParts {
   readonly tokens: ResumeTokens;
   /** The lease by which this gateway lives just now; undefined while it has none. */
   readonly lease: () => string | undefined;
+  /** The same, as long as it surely holds by this gateway's own clock. */
+  readonly sureLease: () => string | undefined;
   readonly now: () => number;
 }
 
@@ -78,6 +82,19 @@ export class Members {
   /** Connections whose grace is running, or that could not be taken out yet. */
   get leaving(): number {
     return this.#leaving.length;
+  }
+
+  /** The lease by which members are entered now; undefined while there is none. */
+  get lease(): string | undefined {
+    return this.#parts.lease();
+  }
+
+  /**
+   * The same, as long as it surely holds: who took a unique name by it has it still. Undefined where others may have taken this gateway for
+   * dead, and the names of its members with it.
+   */
+  get sureLease(): string | undefined {
+    return this.#parts.sureLease();
   }
 
   /** Enters a member whose name need not be unique; where that fails it is made good later. */
@@ -217,10 +234,12 @@ export class Members {
     if (entering !== undefined) await entering.catch(ignoreUnavailable); // told to who entered it
   }
 
-  async #reenter({ channel, person, claim, nameLost }: Membership): Promise<void> {
+  async #reenter({ channel, person, claim, nameLost, nameKept }: Membership): Promise<void> {
     if (this.#parts.modeOf(channel) === 'off') return;
+    const lease = this.#parts.lease();
     try {
       if (!(await this.#join(channel, person, claim))) nameLost();
+      else if (lease !== undefined) nameKept?.(lease);
     } catch (error) {
       this.#missed(error);
     }

@@ -38,7 +38,7 @@ export function retentionOfAll(config: Config): RetentionOf {
 /** Also gives the broker its listener, before which nothing may be subscribed to. */
 export function buildCore(parts: CoreParts) {
   const { config, broker, connections, meters, surroundings } = parts;
-  const { now } = surroundings;
+  const { now, clock } = surroundings;
   const presenceMode = presenceModeOf(config.namespaces);
 
   const hub = buildHub(config, broker, meters, now);
@@ -47,10 +47,18 @@ export function buildCore(parts: CoreParts) {
     gatewayId: config.gatewayId,
     newId: () => nanoid(8),
     now,
+    clock,
     answerer: (ask) => (ask.kind === 'channels' ? localChannels(hub, ask.prefix) : connections.disconnect(ask)),
   });
   const resumeTokens = new ResumeTokens();
-  const members = new Members({ broker, modeOf: presenceMode, tokens: resumeTokens, lease: () => fleet.lease, now });
+  const members = new Members({
+    broker,
+    modeOf: presenceMode,
+    tokens: resumeTokens,
+    lease: () => fleet.lease,
+    sureLease: () => fleet.sureLease,
+    now,
+  });
   listenTo(parts, { hub, fleet, members });
 
   const operations = buildOperations(parts, members);

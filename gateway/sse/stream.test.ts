@@ -77,6 +77,7 @@ function world(): {
     modeOf: () => 'list',
     tokens: new ResumeTokens(),
     lease: () => 'gateway',
+    sureLease: () => 'gateway',
     now: () => clock.now,
   });
   const streams = new Streams({
