@@ -38,7 +38,9 @@ export interface Settings {
    * process and lost with it.
    * Allowed: redis://[user:password@]host:port[/db],
    * redis+sentinel://[user:password@]host:port,host:port/master[/db],
-   * redis+cluster://[user:password@]host:port,host:port; rediss for TLS. Default: none.
+   * redis+cluster://[user:password@]host:port,host:port, or unix:///path/redis.sock[?db=N]; valkey for
+   * redis as well, rediss or valkeys for TLS; ?sentinelPassword= and &sentinelUsername= where the
+   * Sentinels ask for them. Default: none.
    */
   readonly REDIS_URL?: string | undefined;
   /**
