@@ -1,4 +1,4 @@
-/** The packages of this repository, packed and installed by npm in a folder of its own, as an application would have them. */
+/** The packages of this repository: packed, unpacked to be looked at, and installed by npm in a folder of its own, as an application would have them. */
 import { execFileSync, type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,11 +23,14 @@ export interface Program {
 
 export class Installation {
   readonly folder: string;
-  /** Why there is none: the registry cannot be reached. */
+  /** Why nothing is installed: the registry cannot be reached. */
   readonly missing: string | undefined;
+  /** The folder of each package as it was packed, which there is also where nothing is installed. */
+  readonly packed: readonly string[];
 
-  private constructor(folder: string, missing: string | undefined) {
+  private constructor(folder: string, packed: readonly string[], missing: string | undefined) {
     this.folder = folder;
+    this.packed = packed;
     this.missing = missing;
   }
 
@@ -37,10 +40,12 @@ export class Installation {
     const packed = execFileSync(process.execPath, [join(ROOT, 'infra/pack.mjs'), join(folder, 'packed')], { env: ENV });
     writeFileSync(join(folder, 'package.json'), '{ "name": "app", "private": true, "type": "module" }');
     const tarballs = packed.toString().trim().split('\n');
-    const args = ['install', '--no-audit', '--no-fund', '--prefer-offline', ...tarballs, ...further];
+    const unpacked = tarballs.map((tarball) => unpack(tarball, tarball.replace(/\.tgz$/, '')));
+    const quick = ['--no-audit', '--no-fund', '--prefer-offline', '--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
+    const args = ['install', ...quick, ...tarballs, ...further];
     const { status, stderr } = run('npm', args, folder, INSTALL_LIMIT_MS);
     if (status !== 0 && !OFFLINE.test(stderr)) throw new Error(`npm install failed:\n${stderr}`);
-    return new Installation(folder, status === 0 ? undefined : 'the registry cannot be reached');
+    return new Installation(folder, unpacked, status === 0 ? undefined : 'the registry cannot be reached');
   }
 
   remove(): void {
@@ -99,6 +104,12 @@ function outside(env: Readonly<Record<string, string | undefined>>): Record<stri
   );
   const path = (env.PATH ?? '').split(delimiter).filter((folder) => !folder.endsWith(join('node_modules', '.bin')));
   return { ...Object.fromEntries(rest), PATH: [dirname(process.execPath), ...path].join(delimiter) };
+}
+
+function unpack(tarball: string, folder: string): string {
+  mkdirSync(folder);
+  execFileSync('tar', ['-xf', tarball, '-C', folder, '--strip-components=1']);
+  return folder;
 }
 
 function run(program: string, args: readonly string[], cwd: string, timeout?: number): SpawnSyncReturns<string> {
