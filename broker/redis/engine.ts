@@ -259,6 +259,7 @@ export class RedisBroker implements Broker {
       const server = await checkServer(ask, this.#options.target);
       if (!isCurrent()) return;
       if (server.state === 'usable') return this.#use(commands);
+      if (server.state === 'lost') return;
       if (server.state === 'replaced') return commands.disconnect(true);
       const reason = server.state === 'loading' ? 'Redis is loading its data from disk.' : server.reason;
       // A password that was refused is known already, and tells more than that one is asked for.

@@ -11,6 +11,8 @@ export type ServerState =
   | { readonly state: 'loading' }
   /** The Sentinels named it as the master, and it is a replica by now: another connection leads to the master. */
   | { readonly state: 'replaced' }
+  /** The connection ended meanwhile: another one follows. */
+  | { readonly state: 'lost' }
   | { readonly state: 'unusable'; readonly reason: string };
 
 /** Sends one command; rejects with what Redis answers. */
@@ -51,6 +53,7 @@ async function stateOf(ask: Ask): Promise<ServerState> {
     await ask('PING', []);
     return { state: 'usable' };
   } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'ReplyError') return { state: 'lost' };
     const reason = describeError(error);
     if (reason.startsWith('LOADING')) return { state: 'loading' };
     // PING itself may be forbidden, or renamed.
