@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { ANONYMOUS } from '../auth/rights.ts';
 import type { Logger } from '../log.ts';
 import type { PortOpened } from '../tls/listener.ts';
+import { refusedBecause } from '../tls/refused-port.ts';
 import { type ApiAnswer, type Handler, json, type Routes, refusal } from './api.ts';
 import { securityHeaders } from './headers.ts';
 
@@ -45,9 +46,9 @@ export class InternalPort {
   listen(): Promise<PortOpened> {
     const { host, port } = this.#options;
     return new Promise((resolve) => {
-      this.#server.once('error', () => {
-        const error = `Cannot listen on ${host}:${port} (INTERNAL_PORT): the port is taken, or the address is not this machine's`;
-        resolve({ ok: false, error });
+      this.#server.once('error', (error) => {
+        const settings = { hostSetting: 'INTERNAL_HOST', portSetting: 'INTERNAL_PORT' };
+        resolve({ ok: false, error: refusedBecause(error, { host, port, ...settings }) });
       });
       this.#server.once('close', () => resolve({ ok: false, error: `${host}:${port} (INTERNAL_PORT) was closed` }));
       this.#server.listen({ host, port, exclusive: true }, () => {

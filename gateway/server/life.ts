@@ -75,7 +75,7 @@ export class Life implements Gateway {
     const opened = this.#ending ? { ok: false as const, error: ENDED } : listener.listen(bind);
     if (!opened.ok) {
       internal?.close();
-      return opened;
+      return { ok: false, error: await opened.error };
     }
     const timers = start();
     this.#timers = timers;

@@ -17,6 +17,7 @@ import {
 } from 'uWebSockets.js';
 import type { Logger } from '../log.ts';
 import { checkTls, readTlsFiles, type TlsFault, type TlsFiles } from './certificate.ts';
+import { whyRefused } from './refused-port.ts';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -34,6 +35,11 @@ export type Bind = (app: TemplatedApp) => void;
 
 /** The library's default (SO_REUSEPORT), for which it has no name. */
 const SHARED_PORT = 0;
+
+/** What there is to say of a failure may have to be found out first. */
+type Opening =
+  | { readonly ok: true; readonly port: number }
+  | { readonly ok: false; readonly error: string | Promise<string> };
 
 export type PortOpened = { readonly ok: true; readonly port: number } | { readonly ok: false; readonly error: string };
 
@@ -56,7 +62,7 @@ export class Listener {
   }
 
   /** After an error it may be called again. */
-  listen(bind: Bind): PortOpened {
+  listen(bind: Bind): Opening {
     const { tls, host, port, shared } = this.#options;
     this.#bind = bind;
     let app: TemplatedApp;
@@ -75,8 +81,7 @@ export class Listener {
     });
     if (this.#socket !== undefined) return { ok: true, port: us_socket_local_port(this.#socket) };
     this.cut();
-    const error = `Cannot listen on ${host}:${port}: the port is taken, or the address is not this machine's`;
-    return { ok: false, error };
+    return { ok: false, error: whyRefused({ host, port }) }; // the library does not say why
   }
 
   /** Looks after the files, and serves what they have now once it is found unchanged a second time: the two are not written at once. */

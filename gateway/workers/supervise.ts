@@ -10,6 +10,7 @@ import { createLogger } from '../log.ts';
 import type { Config } from '../settings/config.ts';
 import type { Environment } from '../settings/setting.ts';
 import { announce, fail } from '../terminal.ts';
+import { refusedBecause } from '../tls/refused-port.ts';
 import { Supervisor } from './supervisor.ts';
 
 /** `program` is what each of them runs, with the argument `worker`. */
@@ -17,9 +18,7 @@ export function supervise(config: Config, env: Environment, program: string): vo
   const { host, port } = config;
   // They would share it with whoever else has it. To share it at all they have to be told which one it is.
   const probe = createServer();
-  probe.once('error', () =>
-    fail([`Cannot listen on ${host}:${port}: the port is taken, or the address is not this machine's`]),
-  );
+  probe.once('error', (error) => fail([refusedBecause(error, { host, port })]));
   probe.listen(port, host, () => {
     const address = probe.address() as AddressInfo;
     probe.close(() => void startWorkers(config, env, program, address.port));
