@@ -41,7 +41,7 @@ const REMEDIES = {
  * unless given it is found out.
  */
 function unfitness(use) {
-  const remedies = REMEDIES[use || (__dirname.split(path.sep).includes('node_modules') ? 'package' : 'clone')];
+  const remedies = remediesFor(use);
   const binaries = binariesOf(packageFolder(LIBRARY));
   if (binaries === undefined) return `Passerelle cannot start: its packages are not installed: ${remedies.install}.`;
   const prefix = `uws_${process.platform}_${process.arch}_`;
@@ -57,6 +57,10 @@ function unfitness(use) {
       ? 'put one of those first in the PATH'
       : `${remedies.run}; or put one first in the PATH`;
   return `Passerelle cannot start: it runs on Node.js ${fitting}, and this is Node.js ${process.versions.node}: ${remedy}.`;
+}
+
+function remediesFor(use) {
+  return REMEDIES[use || (__dirname.split(path.sep).includes('node_modules') ? 'package' : 'clone')];
 }
 
 /** The path of the pinned Node.js, where it is installed and this system can run it. */
@@ -91,6 +95,20 @@ function runInstead(node) {
   child.on('exit', (code, signal) => process.exit(signal === null ? code : 1));
 }
 
+/** Ends the process where the program could not be loaded: with a sentence for what whoever installs it can mend, with all there is to know for the rest. */
+function refuseToLoad(error) {
+  const { install } = remediesFor();
+  const [, name] = /^Cannot find package '([^']+)'/.exec(error.message) || [];
+  if (error.code === 'ERR_MODULE_NOT_FOUND' && name !== undefined)
+    refuse(`Passerelle cannot start: the package ${name} is not installed: ${install}.`);
+  const [, why] = /^This version of uWS\.js supports only[\s\S]*\n(.+)$/.exec(error.message.trim()) || [];
+  if (why !== undefined)
+    refuse(
+      `Passerelle cannot start: this system cannot load its socket library (${why}): see "Run it" in README.md for the systems that it runs on.`,
+    );
+  throw error;
+}
+
 /** Says so, and ends the process with what a wrong setting ends it with. */
 function refuse(sentence) {
   process.stderr.write(`${sentence}\n`);
@@ -115,4 +133,4 @@ function listed(versions) {
   return last === 0 ? String(versions[0]) : `${versions.slice(0, last).join(', ')} or ${versions[last]}`;
 }
 
-module.exports = { ensureRuntime, refuse, unfitness };
+module.exports = { ensureRuntime, refuse, refuseToLoad, unfitness };

@@ -12,3 +12,6 @@ export function unfitness(use?: 'clone' | 'package' | 'embedded'): string | unde
 
 /** Writes the sentence to standard error and ends the process with 2. */
 export function refuse(sentence: string): void;
+
+/** Ends the process where the program could not be loaded, with a sentence where there is something to do about it. */
+export function refuseToLoad(error: Error): void;

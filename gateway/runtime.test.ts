@@ -103,6 +103,45 @@ describe('the Node.js at hand', () => {
   });
 });
 
+describe('the program', () => {
+  /** With the first file of the program itself, and another in place of the rest. */
+  function withMain(t: TestContext, rest: string): string {
+    const folder = project(t, { abis: [versions.modules] });
+    cpSync(join(ROOT, 'dist/gateway/main.js'), join(folder, 'gateway/main.js'));
+    writeFileSync(join(folder, 'gateway/program.js'), rest);
+    return folder;
+  }
+
+  test('runs the rest', (t) => {
+    const { status, stdout } = run(withMain(t, "console.log('the rest');"), ['gateway/main.js']);
+    assert.deepEqual([status, stdout], [0, 'the rest\n']);
+  });
+
+  test('names a package that is missing, and what to type', (t) => {
+    refused(
+      run(withMain(t, "import 'nanoid';"), ['gateway/main.js']),
+      /the package nanoid is not installed: type "npm ci"/,
+    );
+  });
+
+  test('says what the system lacks where it cannot load the socket library', (t) => {
+    const folder = withMain(t, "import 'uWebSockets.js';");
+    const library = join(folder, 'node_modules/uWebSockets.js');
+    for (const file of ['package.json', 'dist/index.mjs', 'dist/uws.mjs'])
+      cpSync(join(ROOT, 'node_modules/uWebSockets.js', file), join(library, file));
+    refused(
+      run(folder, ['gateway/main.js']),
+      /cannot load its socket library \(.*uws_.*\): see "Run it" in README\.md/,
+    );
+  });
+
+  test('shows all of a fault of its own', (t) => {
+    const { status, stderr } = run(withMain(t, "throw new Error('a bug');"), ['gateway/main.js']);
+    assert.equal(status, 1);
+    assert.match(stderr, /a bug\n {4}at /);
+  });
+});
+
 describe('before it is built', () => {
   test('"npm ci" is what to type where there are no packages, or some are missing, which are named', (t) => {
     refused(run(project(t, {}), ['infra/preflight.cjs']), /packages are not installed: type "npm ci"/);

@@ -356,7 +356,7 @@ const APART =
 const MAX_SHARED_ID = 60;
 const LONG_ID = `GATEWAY_ID has more than ${MAX_SHARED_ID} characters, and each of the WORKERS adds its number to it. Shorten it, or set WORKERS=1.`;
 
-/** The process's environment: for `main.ts` and for test harnesses to pass on, never to be read at the place of use. */
+/** The process's environment: for `program.ts` and for test harnesses to pass on, never to be read at the place of use. */
 export function environment(): Environment {
   // biome-ignore lint/style/noProcessEnv: the one place that reads it; everything else is handed a Config.
   return process.env;

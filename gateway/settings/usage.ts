@@ -1,7 +1,7 @@
 /**
  * What the command line understands, and the settings as people read them: in a terminal and as the README's table.
  *
- * It prints nothing itself and starts nothing; `main.ts` does as it is told here.
+ * It prints nothing itself and starts nothing; `program.ts` does as it is told here.
  */
 import { readFileSync } from 'node:fs';
 import { SETTINGS } from './config.ts';
