@@ -6,6 +6,7 @@ import {
   type Broker,
   BrokerUnavailable,
   comparePositions,
+  type Message,
   type Page,
   type Position,
   type RetentionOf,
@@ -26,7 +27,7 @@ export type Outcome =
 export interface Source {
   /** The id of the connection. */
   readonly connection?: string;
-  /** The address of the client, of a request that is on no connection of the gateway's. */
+  /** The address of the client. */
   readonly address?: string;
   /** W3C Trace Context, as it came. */
   readonly traceparent?: string;
@@ -66,28 +67,39 @@ export class Operations {
   /** Stores and sends one event, if the caller may, and not too much of it. The id is left out on an ephemeral channel, which has none. */
   publish(caller: Caller, publication: Publication, source: Source): Promise<Outcome> {
     const { rights, publishLimits } = this.#parts;
-    const refusal =
-      rights.refuse(caller, 'publish', publication.channel) ?? publishLimits.allow(publisherOf(caller, source));
+    const refusal = rights.refuse(caller, 'publish', publication.channel);
     if (refusal !== undefined) return refused(refusal);
-    const { key, keyScope } = publication;
-    if (key === undefined)
-      return keyScope === undefined ? this.store(publication, source.traceparent) : refused(SCOPE_WITHOUT_KEY);
-    const scoped = scopedKey(caller, key, keyScope, rights.open);
-    return scoped.ok ? this.store({ ...publication, key: scoped.key }, source.traceparent) : refused(scoped.refusal);
+    const { channel, event, key, keyScope } = publication;
+    if (key === undefined && keyScope !== undefined) return refused(SCOPE_WITHOUT_KEY);
+    const scoped = key === undefined ? undefined : scopedKey(caller, key, keyScope, rights.open);
+    if (scoped?.ok === false) return refused(scoped.refusal);
+    const data = JSON.stringify(publication.data);
+    const bytes = Buffer.byteLength(data);
+    const limited = this.#tooLarge(bytes) ?? publishLimits.allow(publisherOf(caller, source), bytes);
+    return limited === undefined
+      ? this.#send(channel, { name: event, data, key: scoped?.key }, source.traceparent)
+      : refused(limited);
   }
 
   /** The same for whoever has been found to be allowed to do what this is part of; a `key` is as the broker is to know it. */
-  store({ channel, event, data: value, key }: Publication, traceparent = ''): Promise<Outcome> {
-    const { broker, clock, limits, onPublished, tally } = this.#parts;
+  store({ channel, event, data: value, key }: Publication): Promise<Outcome> {
     const data = JSON.stringify(value);
-    const bytes = Buffer.byteLength(data);
-    if (bytes > limits.maxMessageBytes) {
-      const error = `The event's data is ${bytes} bytes of JSON; at most ${limits.maxMessageBytes} are allowed`;
-      return refused({ code: 'too_large', error });
-    }
+    const refusal = this.#tooLarge(Buffer.byteLength(data));
+    return refusal === undefined ? this.#send(channel, { name: event, data, key }) : refused(refusal);
+  }
+
+  #tooLarge(bytes: number): Refusal | undefined {
+    const { maxMessageBytes } = this.#parts.limits;
+    if (bytes <= maxMessageBytes) return undefined;
+    const error = `The event's data is ${bytes} bytes of JSON; at most ${maxMessageBytes} are allowed`;
+    return { code: 'too_large', error };
+  }
+
+  #send(channel: string, message: Message, traceparent = ''): Promise<Outcome> {
+    const { broker, clock, onPublished, tally } = this.#parts;
     const begun = clock();
     // By hand, as thousands may be under way at a time: what an async function keeps for each is most of what a publish costs.
-    return broker.publish(channel, { name: event, data, key }).then(({ id, duplicate }): Outcome => {
+    return broker.publish(channel, message).then(({ id, duplicate }): Outcome => {
       onPublished(clock() - begun, channel, duplicate ? '' : id, traceparent);
       if (duplicate) tally.duplicates++;
       else tally.published++;
@@ -148,15 +160,20 @@ function refused(refusal: Refusal): Promise<Outcome> {
 }
 
 /** Of whom something is known the address does not matter. */
-function publisherOf(caller: Caller, { connection, address }: Source): Publisher {
+function publisherOf(caller: Caller, source: Source): Publisher {
+  const { connection } = source;
   switch (caller.kind) {
     case 'user':
-      return caller.identity.user === null ? { connection, address } : { connection, user: caller.identity.user };
+      return caller.identity.user === null ? nobody(source) : { connection, user: caller.identity.user };
     case 'key':
       return { connection, key: caller.key.name };
     case 'anonymous':
-      return { connection, address };
+      return nobody(source);
   }
+}
+
+function nobody({ connection, address }: Source): Publisher {
+  return { connection, address: connection === undefined ? address : undefined, anyAddress: address };
 }
 
 const SCOPE_WITHOUT_KEY: Refusal = {

@@ -97,7 +97,7 @@ function world({ join, part, sleep, taken }: { join?: Held; part?: Held; sleep?:
     fail: assert.fail,
   };
   const query = new URLSearchParams({ room: 'room', username: 'Bob' });
-  const session = new ChatSession({ connection: 'bob', caller: ANONYMOUS, query }, context, outlet);
+  const session = new ChatSession({ connection: 'bob', caller: ANONYMOUS, query, address: '::1' }, context, outlet);
   const elsewhere = { user: null, name: 'Bob', claim: 'bob', gateway: 'there', secret: 's', announce: true };
   if (taken) void presence.join(CHANNEL, { ...elsewhere, connection: 'before' });
   session.start();

@@ -310,7 +310,7 @@ export class ChatSession extends SocketSession {
     }
     const data = { username: this.#name?.name, content };
     const publication = { channel, event: DEFAULT_EVENT, data, key };
-    const publishing = this.#context.operations.publish(this.caller, publication, { connection: this.id });
+    const publishing = this.#context.operations.publish(this.caller, publication, this.source);
     this.#answer(publishing, ref, (fields) => {
       if (ref !== undefined) this.send(frame('published', fields, ref));
     });

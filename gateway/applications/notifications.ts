@@ -173,7 +173,7 @@ export class NotificationsSession extends SocketSession {
   #create({ title, message, priority, to, key, ref }: NotificationCommand & { type: 'create' }): void {
     const data = { title, message, priority };
     const publication = { channel: recipientChannel(to), event: NOTIFICATION, data, key };
-    this.#answer(this.#context.operations.publish(this.caller, publication, { connection: this.id }), ref);
+    this.#answer(this.#context.operations.publish(this.caller, publication, this.source), ref);
   }
 
   /** Marks as read what there is up to an id: what is yet to come can't have been read. */

@@ -61,6 +61,32 @@ describe('bucket', () => {
   });
 });
 
+describe('tokens of a bucket', () => {
+  it('may be taken several at a time, and more than the burst of a full one only', () => {
+    const bucket = new Bucket({ perSecond: 10, burst: 3 });
+    assert.equal(bucket.take(0, 2), true);
+    assert.equal(bucket.take(0, 2), false);
+    assert.equal(Math.round(bucket.waitMs(0, 2)), 100);
+    assert.equal(bucket.take(0, 1), true);
+    assert.equal(bucket.take(299, 50), false, 'not full');
+    assert.equal(bucket.take(300, 50), true);
+    assert.equal(Math.round(bucket.waitMs(300)), 4_800, 'those beyond the burst are missing now');
+    assert.equal(bucket.take(5_100), true);
+  });
+
+  it('cost as much one by one as together', () => {
+    fc.assert(
+      fc.property(rates, starts, fc.integer({ min: 1, max: 50 }), (rate, now, count) => {
+        const [one, together] = [new Bucket(rate), new Bucket(rate)];
+        const tokens = Math.min(count, rate.burst);
+        for (let i = 0; i < tokens; i++) assert.equal(one.take(now), true);
+        assert.equal(together.take(now, tokens), true);
+        assert(Math.abs(one.waitMs(now) - together.waitMs(now)) < 1e-3 * (1_000 / rate.perSecond) + 1e-5);
+      }),
+    );
+  });
+});
+
 describe('keyed buckets', () => {
   it('are each what a bucket of their own would be', () => {
     const asks = fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.integer({ min: 0, max: 400 })), {

@@ -13,6 +13,8 @@ export interface Rate {
 
 /** In tokens: by how much sums of times may be off. It is given once, not with each token. */
 const ROUNDING = 1e-3;
+/** In milliseconds: what a double cannot tell apart of a clock that has run for days. */
+const CLOCK_ROUNDING_MS = 1e-6;
 
 /**
  * Begins full. Over any time of t seconds it gives at most `burst + perSecond * t` tokens. Times are in milliseconds, of a clock that
@@ -26,15 +28,18 @@ export class Bucket {
     this.#rate = rate;
   }
 
-  /** In how many milliseconds there will be a token; 0 where there is one. */
-  waitMs(nowMs: number): number {
-    return waitMs(this.#rate, this.#fullAtMs, nowMs);
+  /** In how many milliseconds `take` will take so many; 0 where it does now. */
+  waitMs(nowMs: number, tokens = 1): number {
+    return waitMs(this.#rate, this.#fullAtMs, nowMs, tokens);
   }
 
-  /** Takes a token; false where there is none, and then nothing has changed. */
-  take(nowMs: number): boolean {
-    if (this.waitMs(nowMs) > 0) return false;
-    this.#fullAtMs = afterOne(this.#rate, this.#fullAtMs, nowMs);
+  /**
+   * Takes tokens, one unless told otherwise; false where there are not so many, and then nothing has changed. More than the burst are taken of
+   * a full bucket only, and are then missing: so what is larger than the burst may happen, too, and the rate holds all the same.
+   */
+  take(nowMs: number, tokens = 1): boolean {
+    if (this.waitMs(nowMs, tokens) > 0) return false;
+    this.#fullAtMs = after(this.#rate, this.#fullAtMs, nowMs, tokens);
     return true;
   }
 }
@@ -60,16 +65,16 @@ export class KeyedBuckets {
     return this.#fullAtMs.size;
   }
 
-  waitMs(key: string, nowMs: number): number {
-    return waitMs(this.#rate, this.#get(key), nowMs);
+  waitMs(key: string, nowMs: number, tokens = 1): number {
+    return waitMs(this.#rate, this.#get(key), nowMs, tokens);
   }
 
-  take(key: string, nowMs: number): boolean {
+  take(key: string, nowMs: number, tokens = 1): boolean {
     const fullAtMs = this.#get(key);
-    if (waitMs(this.#rate, fullAtMs, nowMs) > 0) return false;
+    if (waitMs(this.#rate, fullAtMs, nowMs, tokens) > 0) return false;
     this.#fullAtMs.delete(key); // to come last
     this.#forget(nowMs);
-    this.#fullAtMs.set(key, afterOne(this.#rate, fullAtMs, nowMs));
+    this.#fullAtMs.set(key, after(this.#rate, fullAtMs, nowMs, tokens));
     return true;
   }
 
@@ -86,12 +91,12 @@ export class KeyedBuckets {
   }
 }
 
-function waitMs({ perSecond, burst }: Rate, fullAtMs: number, nowMs: number): number {
+function waitMs({ perSecond, burst }: Rate, fullAtMs: number, nowMs: number, tokens: number): number {
   const perTokenMs = 1_000 / perSecond;
-  const wait = fullAtMs - nowMs - (burst - 1) * perTokenMs;
-  return wait > ROUNDING * perTokenMs ? wait : 0;
+  const wait = fullAtMs - nowMs - (burst - Math.min(tokens, burst)) * perTokenMs;
+  return wait > ROUNDING * perTokenMs + CLOCK_ROUNDING_MS ? wait : 0;
 }
 
-function afterOne({ perSecond }: Rate, fullAtMs: number, nowMs: number): number {
-  return Math.max(fullAtMs, nowMs) + 1_000 / perSecond;
+function after({ perSecond }: Rate, fullAtMs: number, nowMs: number, tokens: number): number {
+  return Math.max(fullAtMs, nowMs) + (tokens * 1_000) / perSecond;
 }

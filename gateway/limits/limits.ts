@@ -14,6 +14,10 @@ export const LIMITS = [
   'user_publishes',
   'key_publishes',
   'address_publishes',
+  'connection_bytes',
+  'user_bytes',
+  'key_bytes',
+  'address_bytes',
   'strikes',
   'penalties',
 ] as const;

@@ -15,6 +15,11 @@ export interface PublishLimitOptions {
   readonly maxUserPublishesPerSecond: number;
   readonly maxKeyPublishesPerSecond: number;
   readonly maxAddressPublishesPerSecond: number;
+  /** Each 0 for no limit, in bytes of data per second. */
+  readonly maxPublishBytesPerSecond: number;
+  readonly maxUserPublishBytesPerSecond: number;
+  readonly maxKeyPublishBytesPerSecond: number;
+  readonly maxAddressPublishBytesPerSecond: number;
   /** Refusals that a connection may have in 10 seconds; 0 for no limit. */
   readonly maxRefusals: number;
   /** Milliseconds of a clock that never goes back. */
@@ -31,8 +36,10 @@ export interface Publisher {
   readonly user?: string | undefined;
   /** The name of the API key. */
   readonly key?: string | undefined;
-  /** The address of a client of which nothing else is known, in the one form that `clientAddress` gives it. */
+  /** The address of a client of which nothing else is known, and which has no connection here, in the one form that `clientAddress` gives it. */
   readonly address?: string | undefined;
+  /** The same of a client of which nothing else is known, with a connection or without. */
+  readonly anyAddress?: string | undefined;
 }
 
 /** How many users, keys and addresses are remembered at most: those who published within the last two seconds. */
@@ -44,12 +51,43 @@ const BURST_SECONDS = 2;
 /** `MAX_REFUSALS` is about this time. */
 const STRIKE_SECONDS = 10;
 
-/** The limits on publishes: whose they are, and by which words whoever meets one is told. */
+const PUBLISHES = 'publishes';
+const BYTES = 'bytes of data';
+
+/** The limits on publishes: whose they are, what they count, and by which words whoever meets one is told. */
 const ON_PUBLISHES = [
-  { limit: 'connection_publishes', of: 'connection', field: 'maxPublishesPerSecond', by: 'on this connection' },
-  { limit: 'user_publishes', of: 'user', field: 'maxUserPublishesPerSecond', by: 'by this user' },
-  { limit: 'key_publishes', of: 'key', field: 'maxKeyPublishesPerSecond', by: 'by this API key' },
-  { limit: 'address_publishes', of: 'address', field: 'maxAddressPublishesPerSecond', by: 'from this address' },
+  {
+    limit: 'connection_publishes',
+    of: 'connection',
+    field: 'maxPublishesPerSecond',
+    by: 'on this connection',
+    unit: PUBLISHES,
+  },
+  { limit: 'user_publishes', of: 'user', field: 'maxUserPublishesPerSecond', by: 'by this user', unit: PUBLISHES },
+  { limit: 'key_publishes', of: 'key', field: 'maxKeyPublishesPerSecond', by: 'by this API key', unit: PUBLISHES },
+  {
+    limit: 'address_publishes',
+    of: 'address',
+    field: 'maxAddressPublishesPerSecond',
+    by: 'from this address',
+    unit: PUBLISHES,
+  },
+  {
+    limit: 'connection_bytes',
+    of: 'connection',
+    field: 'maxPublishBytesPerSecond',
+    by: 'on this connection',
+    unit: BYTES,
+  },
+  { limit: 'user_bytes', of: 'user', field: 'maxUserPublishBytesPerSecond', by: 'by this user', unit: BYTES },
+  { limit: 'key_bytes', of: 'key', field: 'maxKeyPublishBytesPerSecond', by: 'by this API key', unit: BYTES },
+  {
+    limit: 'address_bytes',
+    of: 'anyAddress',
+    field: 'maxAddressPublishBytesPerSecond',
+    by: 'from this address',
+    unit: BYTES,
+  },
 ] as const;
 type OnPublishes = (typeof ON_PUBLISHES)[number];
 
@@ -89,21 +127,21 @@ export class PublishLimits {
     return { code: 'too_many', error };
   }
 
-  /** Counts one publish against every limit on it, or, where one of them is reached, against none, and says which and for how long. */
-  allow(publisher: Publisher): Refusal | undefined {
+  /** Counts one publish of so many bytes against every limit on it, or, where one of them is reached, against none, and says which and for how long. */
+  allow(publisher: Publisher, bytes: number): Refusal | undefined {
     const nowMs = this.#options.clock();
-    const whose = publisher.address === undefined ? publisher : { ...publisher, address: limited(publisher.address) };
+    const whose = withLimitedAddress(publisher);
     let met: OnPublishes | undefined;
     let longestMs = 0;
     for (const { on, buckets } of this.#publishes) {
       const name = whose[on.of];
-      const waitMs = name === undefined ? 0 : buckets.waitMs(name, nowMs);
+      const waitMs = name === undefined ? 0 : buckets.waitMs(name, nowMs, on.unit === BYTES ? bytes : 1);
       if (waitMs > longestMs) [met, longestMs] = [on, waitMs];
     }
     if (met !== undefined) return this.#refuse(met, longestMs);
     for (const { on, buckets } of this.#publishes) {
       const name = whose[on.of];
-      if (name !== undefined) buckets.take(name, nowMs);
+      if (name !== undefined) buckets.take(name, nowMs, on.unit === BYTES ? bytes : 1);
     }
     return undefined;
   }
@@ -119,14 +157,20 @@ export class PublishLimits {
     return closes;
   }
 
-  #refuse({ limit, field, by }: OnPublishes, waitMs: number): Refusal {
+  #refuse({ limit, field, by, unit }: OnPublishes, waitMs: number): Refusal {
     this.#options.refusals[limit]++;
     const againInMs = Math.ceil(waitMs);
     const error =
-      `More than ${this.#options[field]} publishes per second ${by} (${LIMIT_SETTINGS[field].name}); ` +
+      `More than ${this.#options[field]} ${unit} per second ${by} (${LIMIT_SETTINGS[field].name}); ` +
       `this one was not stored, send it again in ${againInMs} ms`;
     return { code: 'too_many', error, againInMs };
   }
+}
+
+function withLimitedAddress(publisher: Publisher): Publisher {
+  if (publisher.anyAddress === undefined) return publisher;
+  const anyAddress = limited(publisher.anyAddress);
+  return { ...publisher, address: publisher.address === undefined ? undefined : anyAddress, anyAddress };
 }
 
 /** Whose the limit of an address is; nobody's of a loopback address, by which all come where the gateway knows of no client but a proxy. */

@@ -221,6 +221,30 @@ export interface Settings {
    */
   readonly MAX_ADDRESS_PUBLISHES_PER_SECOND?: number | string | undefined;
   /**
+   * How many bytes of data (as JSON) one WebSocket connection may publish, and two seconds' worth at
+   * once. More is answered with too_many. One event may be larger than that: it then uses up the seconds
+   * after it. 0 sets no limit.
+   * Allowed: 0 to 10737418240 bytes per second. Default: 10485760.
+   */
+  readonly MAX_PUBLISH_BYTES_PER_SECOND?: number | string | undefined;
+  /**
+   * The same for all that one user publishes through this gateway, over every connection and by HTTP. 0
+   * sets no limit.
+   * Allowed: 0 to 10737418240 bytes per second. Default: 20971520.
+   */
+  readonly MAX_USER_PUBLISH_BYTES_PER_SECOND?: number | string | undefined;
+  /**
+   * The same for all that is published by one API key through this gateway. 0 sets no limit.
+   * Allowed: 0 to 10737418240 bytes per second. Default: 0.
+   */
+  readonly MAX_KEY_PUBLISH_BYTES_PER_SECOND?: number | string | undefined;
+  /**
+   * The same for all that comes from one client address and shows neither token nor API key, by HTTP and
+   * over every connection. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS. 0 sets no limit.
+   * Allowed: 0 to 10737418240 bytes per second. Default: 20971520.
+   */
+  readonly MAX_ADDRESS_PUBLISH_BYTES_PER_SECOND?: number | string | undefined;
+  /**
    * How often a connection may be told too_many in 10 seconds before it is closed with 4429. 0 sets no
    * limit.
    * Allowed: 0 to 1000000 refusals. Default: 1000.

@@ -143,11 +143,7 @@ export class Session extends SocketSession {
         this.#unsubscribe(command);
         return;
       case 'publish':
-        this.#answer(
-          'published',
-          this.#context.operations.publish(this.caller, command, { connection: this.id }),
-          command.ref,
-        );
+        this.#answer('published', this.#context.operations.publish(this.caller, command, this.source), command.ref);
         return;
       case 'history':
         this.#answer('history', this.#context.operations.history(this.caller, command), command.ref);

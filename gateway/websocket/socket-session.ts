@@ -11,6 +11,7 @@ import type { Hub } from '../hub/hub.ts';
 import { BATCH_BYTES, Gap, type Outgoing, type Run } from '../hub/outgoing.ts';
 import type { Subscription } from '../hub/subscription.ts';
 import type { PublishLimits } from '../limits/publish-limits.ts';
+import type { Source } from '../operations.ts';
 import type { Membership } from '../presence/members.ts';
 import { CLOSE, errorFrame, frame, type Ref, type Refusal } from '../protocol.ts';
 import type { Outbox, Sender } from './outbox.ts';
@@ -41,6 +42,8 @@ export interface Handshake {
   /** Who opened it. */
   readonly caller: Caller;
   readonly query: URLSearchParams;
+  /** To whom the address belongs that it came from, as far as limits go. */
+  readonly address: string;
 }
 
 /** What all sessions of a gateway share. */
@@ -63,6 +66,7 @@ export abstract class SocketSession implements Sink, Member, Sender {
   /** Who is at the other end. */
   protected caller: Caller;
   readonly #parts: SessionParts;
+  readonly #address: string;
   /** Whether it is being closed for going on beyond its limits. */
   #struck = false;
   #closed = false;
@@ -73,8 +77,9 @@ export abstract class SocketSession implements Sink, Member, Sender {
   /** Since when the socket has been full, in milliseconds of the clock; 0 while it is not. */
   #fullSince = 0;
 
-  constructor({ connection, caller }: Handshake, parts: SessionParts, outlet: Outlet) {
+  constructor({ connection, caller, address }: Handshake, parts: SessionParts, outlet: Outlet) {
     this.id = connection;
+    this.#address = address;
     this.caller = caller;
     this.#parts = parts;
     this.outlet = outlet;
@@ -111,6 +116,11 @@ export abstract class SocketSession implements Sink, Member, Sender {
 
   get user(): string | null {
     return userOf(this.caller);
+  }
+
+  /** By what a publish of this connection comes. */
+  protected get source(): Source {
+    return { connection: this.id, address: this.#address };
   }
 
   get tokenId(): string | undefined {

@@ -134,7 +134,7 @@ function bind(app: TemplatedApp, path: string, openSession: OpenSession, options
       tally.opened.websocket++;
       tally.open.websocket++;
       data.place = verdict.place;
-      const handshake = { connection: options.newId(), caller, query };
+      const handshake = { connection: options.newId(), caller, query, address: verdict.place.address.name };
       const socket = new Socket(ws, options, (outlet) => openSession(handshake, outlet));
       data.socket = socket;
       connections.add(socket);
