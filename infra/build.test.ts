@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -79,6 +88,14 @@ describe('a build', () => {
       readdirSync(folder).filter((name) => name.startsWith('.dist-')),
       [],
     );
+  });
+
+  test('needs nothing of the one before it', async (t) => {
+    const folder = copyOfProject(t);
+    rmSync(join(folder, 'dist'), { recursive: true });
+    const { ended, said } = build(folder);
+    assert.equal(await ended, 0, said());
+    assert((await run(process.execPath, ['dist/gateway/main.js', '--help'], { cwd: folder })).stdout.includes('PORT'));
   });
 
   test('that fails says why, and leaves what was built before it', async (t) => {
