@@ -6,16 +6,15 @@
  * takes its place, in one turn of the event loop: the port is never closed, no connection is refused or cut, and those that
  * stand stay with the app that they have.
  */
+import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js';
+import type { Logger } from '../log.ts';
 import {
   App,
   LIBUS_LISTEN_EXCLUSIVE_PORT,
   SSLApp,
-  type TemplatedApp,
-  type us_listen_socket,
   us_listen_socket_close,
   us_socket_local_port,
-} from 'uWebSockets.js';
-import type { Logger } from '../log.ts';
+} from '../socket-library.ts';
 import { checkTls, readTlsFiles, type TlsFault, type TlsFiles } from './certificate.ts';
 import { whyRefused } from './refused-port.ts';
 

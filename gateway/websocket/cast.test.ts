@@ -1,16 +1,11 @@
 /** What the feeds of WebSockets rely on in uWebSockets.js, with real sockets. */
 
-import {
-  App,
-  type WebSocket as ServerSocket,
-  SHARED_COMPRESSOR,
-  us_listen_socket_close,
-  us_socket_local_port,
-} from 'uWebSockets.js';
+import type { WebSocket as ServerSocket } from 'uWebSockets.js';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { WebSocket } from 'ws';
+import { App, SHARED_COMPRESSOR, us_listen_socket_close, us_socket_local_port } from '../socket-library.ts';
 import type { Cast } from './socket-feed.ts';
 import { castBy } from './ws.ts';
 

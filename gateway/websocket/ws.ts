@@ -1,15 +1,6 @@
 /** The uWebSockets.js binding of WebSockets: sockets in, sessions out. What a session says is decided by who opens it for a path. */
 
-import {
-  DISABLED,
-  type HttpRequest,
-  type HttpResponse,
-  SHARED_COMPRESSOR,
-  SHARED_DECOMPRESSOR,
-  type TemplatedApp,
-  type us_socket_context_t,
-  type WebSocket,
-} from 'uWebSockets.js';
+import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from 'uWebSockets.js';
 import type { Authenticated } from '../auth/authenticator.ts';
 import { answeredProtocol, type CredentialSources } from '../auth/credentials.ts';
 import { type Caller, userOf } from '../auth/rights.ts';
@@ -21,6 +12,7 @@ import type { Admission, Place } from '../limits/admission.ts';
 import type { Logger } from '../log.ts';
 import type { Membership } from '../presence/members.ts';
 import { CLOSE, errorFrame, frame, type Refusal } from '../protocol.ts';
+import { DISABLED, SHARED_COMPRESSOR, SHARED_DECOMPRESSOR } from '../socket-library.ts';
 import { agreedOffer, type Compression } from './compression.ts';
 import type { Cast } from './socket-feed.ts';
 import type { Handshake, Outlet, SocketSession } from './socket-session.ts';

@@ -6,8 +6,9 @@
  * With REDIS_URL it also delivers each message of that Redis channel, as it stands: the least that Redis costs.
  */
 
-import { App, type HttpRequest, type HttpResponse, us_socket_local_port } from 'uWebSockets.js';
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { Redis } from 'ioredis';
+import { App, us_socket_local_port } from '../../gateway/socket-library.ts';
 import { CHANNEL, eventBlock, eventFrame, payload } from '../payload.ts';
 
 /** At most so much in one cork: more loses data where the socket is full. */
