@@ -34,10 +34,15 @@ export interface Event {
   readonly data: Uint8Array;
 }
 
-/** How much of a channel is kept: at most `size` events, each for at most `retentionMs`. `size` 0 is ephemeral. */
+/**
+ * How much of a channel is kept: at most `size` events, each for at most `retentionMs`, and together, their names and data as UTF-8 and one byte
+ * for each, at most `maxBytes`; but the last event is kept however large it is. `size` 0 is ephemeral.
+ */
 export interface Retention {
   readonly size: number;
   readonly retentionMs: number;
+  /** Undefined for as many as there are. */
+  readonly maxBytes?: number | undefined;
 }
 
 /** Which retention rules a channel. Must give the same answer on every gateway of one deployment. */

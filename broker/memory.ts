@@ -88,7 +88,8 @@ export class MemoryStore {
 
   publish(channel: string, message: Message): Published {
     const now = this.#now();
-    const { size, retentionMs } = this.#retentionOf(channel);
+    const retention = this.#retentionOf(channel);
+    const { size, retentionMs } = retention;
     const state = this.#state(channel);
     this.#expire(state, now);
 
@@ -104,7 +105,8 @@ export class MemoryStore {
       events.push(event);
       state.stream = { events, expiresAtMs: now + retentionMs };
       state.head = { id, expiresAtMs: now + retentionMs + HEAD_EXTRA_LIFETIME_MS };
-      trim(events, { size, retentionMs }, now);
+      trim(events, retention, now);
+      if (retention.maxBytes !== undefined) trimToBytes(events, retention.maxBytes);
     } else if (isEmpty(state)) {
       this.channels.delete(channel);
     }
@@ -307,6 +309,20 @@ function trim(events: Event[], { size, retentionMs }: Retention, now: number): v
     if (event === undefined || millisecondsOf(event.id) >= now - retentionMs) break;
   }
   if (excess > 0) events.splice(0, excess);
+}
+
+/** Drops the oldest events while all together have more bytes than that; never the last one. */
+function trimToBytes(events: Event[], maxBytes: number): void {
+  let first = events.length - 1;
+  for (let bytes = bytesOf(events[first]); first > 0; first -= 1) {
+    bytes += bytesOf(events[first - 1]);
+    if (bytes > maxBytes) break;
+  }
+  if (first > 0) events.splice(0, first);
+}
+
+function bytesOf(event: Event | undefined): number {
+  return event === undefined ? 0 : event.name.length + 1 + event.data.length;
 }
 
 function isEmpty(state: ChannelState): boolean {

@@ -20,9 +20,13 @@ export interface Script {
 /** What stands in a script for a constant. As such it need not be sent, and be taken apart by Redis, with each call. */
 export type Words = Readonly<Record<string, string | number>>;
 
-/** Reads `lua/<name>.lua`, with what it includes, and puts the word in for each `$NAME`. */
-export function load(name: string, words: Words = {}): Script {
+/**
+ * Reads `lua/<name>.lua`, with what it includes, and puts the word in for each `$NAME`. A file may be several scripts: of what stands between
+ * the lines `--@if WORD`, `--@else` and `--@end` a script has the first part where `variant` is that word, and else the second.
+ */
+export function load(name: string, words: Words = {}, variant = ''): Script {
   const source = read(name)
+    .replace(CONDITIONAL, (_, word: string, then: string, otherwise = '') => (word === variant ? then : otherwise))
     .replace(/^--@include (\w+)$/gm, (_, include: string) => read(`include/${include}`))
     .replace(/\$([A-Z_]+)/g, (_, word: string) => {
       const value = words[word];
@@ -31,6 +35,8 @@ export function load(name: string, words: Words = {}): Script {
     });
   return { source, sha: createHash('sha1').update(source).digest('hex') };
 }
+
+const CONDITIONAL = /^--@if (\w+)\n([\s\S]*?)(?:^--@else\n([\s\S]*?))?^--@end\n/gm;
 
 function read(path: string): string {
   return readFileSync(new URL(`./lua/${path}.lua`, import.meta.url), 'utf8');

@@ -37,6 +37,8 @@ export class Scripts {
   readonly #send: Send;
   readonly #keys: Keys;
   readonly #publish: Script;
+  /** The same for histories that are bounded by bytes. */
+  readonly #publishBounded: Script;
   readonly #publishEphemeral: Script;
   readonly #readAfter = load('read-after');
   readonly #readTail = load('read-tail');
@@ -49,9 +51,10 @@ export class Scripts {
     this.#retentionOf = retentionOf;
     this.#groups = new Groups((group) => this.#store(group).then(toIds), onWaiting);
     const words = { PUBLISH: publishCommand, KEY_LIFETIME_MS, HEAD_EXTRA_LIFETIME_MS, SPARE_LIFETIME };
-    this.#publish = load('publish', words);
+    this.#publish = load('publish', { ...words, BODIES: 5 });
+    this.#publishBounded = load('publish', { ...words, BODIES: 6 }, 'bounded');
     this.#publishEphemeral = load('publish-ephemeral', words);
-    this.all = [this.#publish, this.#publishEphemeral, this.#readAfter, this.#readTail];
+    this.all = [this.#publish, this.#publishBounded, this.#publishEphemeral, this.#readAfter, this.#readTail];
   }
 
   /** `tend`: whether the channel's keys shall be given their full lifetimes anew, and entries past the retention be dropped. */
@@ -78,13 +81,15 @@ export class Scripts {
   }
 
   #store({ channel, bodies, tend }: Group, key?: string): Promise<unknown> {
-    const { size, retentionMs } = this.#retentionOf(channel);
+    const { size, retentionMs, maxBytes } = this.#retentionOf(channel);
     const keys = [this.#keys.stream(channel)];
     if (size > 0) keys.push(this.#keys.head(channel));
     if (key !== undefined) keys.push(this.#keys.idempotency(channel, key));
     const args: (string | number)[] = [this.#keys.events(channel)];
-    if (size > 0) args.push(size + 1, retentionMs, tend ? 1 : 0);
-    return run(this.#send, size > 0 ? this.#publish : this.#publishEphemeral, keys, [...args, ...bodies]);
+    if (size === 0) return run(this.#send, this.#publishEphemeral, keys, [...args, ...bodies]);
+    args.push(size + 1, retentionMs, tend ? 1 : 0);
+    if (maxBytes === undefined) return run(this.#send, this.#publish, keys, [...args, ...bodies]);
+    return run(this.#send, this.#publishBounded, keys, [...args, maxBytes, ...bodies]);
   }
 
   #history(channel: string): string[] {

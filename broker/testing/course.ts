@@ -6,14 +6,22 @@ import type { Harness } from './harness.ts';
 
 /** One step of a course of events. Positions are ordinals, as engines give different ids. */
 export type Step =
-  | { readonly do: 'publish'; readonly key: string | undefined }
+  /** `length`: of the data. */
+  | { readonly do: 'publish'; readonly key: string | undefined; readonly length: number }
   | { readonly do: 'lose'; readonly half: 'stream' | 'head' }
   | { readonly do: 'readAfter'; readonly position: number; readonly limit: number }
   | { readonly do: 'readTail'; readonly before: number | undefined; readonly limit: number };
 
 const ordinal = fc.integer({ min: 0, max: 20 });
 export const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('publish'), key: fc.constantFrom(undefined, undefined, 'k') }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('publish'),
+      key: fc.constantFrom(undefined, undefined, 'k'),
+      length: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 21, max: 80 })),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('lose'), half: fc.constantFrom('stream', 'head') }) },
   {
     weight: 4,
@@ -47,7 +55,10 @@ export class Run {
   async take(step: Step): Promise<unknown> {
     switch (step.do) {
       case 'publish': {
-        const { id, duplicate } = await this.#broker.publish(this.#channel, { ...message(1), key: step.key });
+        const { id, duplicate } = await this.#broker.publish(this.#channel, {
+          ...message('1'.repeat(step.length)),
+          key: step.key,
+        });
         if (!duplicate) this.#ids.push(id);
         this.#whole ||= !duplicate;
         return [this.#ordinal(id), duplicate];

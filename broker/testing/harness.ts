@@ -43,6 +43,8 @@ export const retentionOf: RetentionOf = (channel) => {
       return { size: 5, retentionMs: HOUR_MS };
     case 'brief':
       return { size: 100, retentionMs: BRIEF_MS };
+    case 'sixty':
+      return { size: 8, retentionMs: HOUR_MS, maxBytes: 60 };
     case 'none':
       return { size: 0, retentionMs: HOUR_MS };
     default:

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { until } from '../../broker/testing/until.ts';
 import { WsClient } from './harness/clients.ts';
-import { call, post } from './harness/http-client.ts';
+import { call, post, publish } from './harness/http-client.ts';
 import { Issuer } from './harness/issuer.ts';
 import { GatewayProcess } from './harness/processes.ts';
 
@@ -157,5 +157,24 @@ describe('published bytes per second', () => {
     const client = await connect(t, gateway, '/ws');
     const frame = { type: 'publish', channel: 'limits', data: 'x'.repeat(60_000) };
     assert.equal(await taken(client, frame, 200, /never/), 200, '12 MB at once');
+  });
+
+  test('are kept up to what the namespace says, and what is gone is told', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'publish-bytes-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const channelsFile = join(folder, 'channels.json');
+    writeFileSync(channelsFile, '{"namespaces":{"small":{"history":{"maxBytes":"2KB"}}}}');
+    const gateway = await start(t, { CHANNELS_FILE: channelsFile });
+    const ids: string[] = [];
+    for (let n = 0; n < 10; n++) ids.push(await publish(gateway.url, 'small:a', 'x'.repeat(590)));
+    const { json } = await call(`${gateway.url}/api/history?channel=small:a&after=0-0`);
+    const { events, complete } = json as { events: { id: string }[]; complete: boolean };
+    assert.deepEqual([events.map(({ id }) => id), complete], [ids.slice(-3), false]);
+    const client = await connect(t, gateway, '/ws');
+    client.send({ type: 'subscribe', channel: 'small:a', after: ids[2] });
+    const { recovered, position } = await client.frames.find(({ type }) => type === 'subscribed');
+    assert.deepEqual([recovered, position], [false, ids[6]]);
+    assert.equal((await client.frames.next()).type, 'gap');
+    for (const id of ids.slice(-3)) assert.equal((await client.frames.next()).id, id);
   });
 });

@@ -72,6 +72,18 @@ test('every channel of a namespace is given the same object, which cannot be cha
   assert.equal(namespaceOf(loaded.namespaces, 'nobody:x').name, 'default');
 });
 
+test('a bound of bytes that default has goes for the namespaces of the file that have none, and for no other', () => {
+  const of = retentions({
+    namespaces: {
+      default: { history: { maxBytes: '64MB' } },
+      small: { history: { size: 5 } },
+      own: { history: { maxBytes: '2GB' } },
+    },
+  });
+  const bytes = ['x', 'small:x', 'own:x', 'unknown:x', 'events:x', 'chat:x'].map((channel) => of(channel).maxBytes);
+  assert.deepEqual(bytes, [64 * 2 ** 20, 64 * 2 ** 20, 2 ** 31, 64 * 2 ** 20, undefined, undefined]);
+});
+
 test('durations have a unit', () => {
   const durations = { '500ms': 500, '30s': 30_000, '10m': 600_000, '1h': HOUR, '7d': 7 * DAY };
   for (const [text, ms] of Object.entries(durations)) assert.equal(parseDurationMs(text), ms, text);
@@ -90,6 +102,11 @@ test('sizes and retentions are bounded, both ends included', () => {
   for (const size of [-1, 1_000_001, 1.5, '10', null]) {
     assert.match(faultsIn(one({ size })), /namespaces\.a\.history\.size must/, String(size));
   }
+  assert.deepEqual(retentions(one({ maxBytes: '1KB' }))('a:x'), { size: 1_000, retentionMs: HOUR, maxBytes: 1_024 });
+  assert.equal(retentions(one({ maxBytes: '1024GB' }))('a:x').maxBytes, 2 ** 40);
+  for (const maxBytes of ['1023B', '1025GB', '64 MB', '64M', '1.5MB', 1_000_000, null]) {
+    assert.match(faultsIn(one({ maxBytes })), /namespaces\.a\.history\.maxBytes (is|must)/, String(maxBytes));
+  }
   for (const retention of ['99ms', '366d', '10 minutes', 600, null]) {
     assert.match(faultsIn(one({ retention })), /namespaces\.a\.history\.retention (is|must)/, String(retention));
   }
@@ -103,7 +120,7 @@ test('an unknown field is a fault that names its path and what is known there', 
   assert.match(faultsIn({ namespaces: { a: { histroy: {} } } }), /namespaces\.a has .* "histroy"; known: history/);
   assert.match(
     faultsIn({ namespaces: { a: { history: { ttl: '1h' } } } }),
-    /namespaces\.a\.history has .* "ttl"; known: size, retention/,
+    /namespaces\.a\.history has .* "ttl"; known: size, retention, maxBytes/,
   );
 });
 

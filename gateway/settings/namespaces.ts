@@ -40,6 +40,10 @@ const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as c
 // Far less than anyone wants in production: tests of expiry are not to wait for seconds.
 const MIN_RETENTION_MS = 100;
 const MAX_RETENTION_MS = 365 * UNIT_MS.d;
+/** As Redis and nginx count them. */
+const UNIT_BYTES = { B: 1, KB: 1_024, MB: 1_024 ** 2, GB: 1_024 ** 3 } as const;
+const MIN_HISTORY_BYTES = 1_024;
+const MAX_HISTORY_BYTES = 1_024 * UNIT_BYTES.GB;
 
 /** Everyone who is let in may read, and what is there was put there by somebody who is known. */
 const OPEN: Rules = { subscribe: 'everyone', publish: 'users', history: 'everyone', presence: 'users' };
@@ -63,6 +67,13 @@ export function parseDurationMs(given: string): number | undefined {
   return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
 }
 
+/** Bytes of a size such as `512KB`, `64MB` or `2GB`; undefined where the text is none. */
+export function parseBytes(given: string): number | undefined {
+  const match = /^(\d{1,12})(B|KB|MB|GB)$/.exec(given);
+  if (match === null) return undefined;
+  return Number(match[1]) * UNIT_BYTES[match[2] as keyof typeof UNIT_BYTES];
+}
+
 const sizeSchema = z
   .number({ error: 'must be a whole number' })
   .int({ error: 'must be a whole number' })
@@ -82,7 +93,24 @@ const retentionSchema = z
     return z.NEVER;
   });
 
-const historySchema = z.strictObject({ size: sizeSchema.optional(), retention: retentionSchema.optional() });
+const maxBytesSchema = z
+  .string({ error: 'must be a number of bytes in quotes, such as "512KB", "64MB" or "2GB"' })
+  .transform((given, context) => {
+    const bytes = parseBytes(given);
+    if (bytes !== undefined && bytes >= MIN_HISTORY_BYTES && bytes <= MAX_HISTORY_BYTES) return bytes;
+    const message =
+      bytes === undefined
+        ? `is ${quote(given)}, which is no number of bytes: write "512KB", "64MB" or "2GB"`
+        : `is ${quote(given)}, but must be from 1KB to 1024GB`;
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+
+const historySchema = z.strictObject({
+  size: sizeSchema.optional(),
+  retention: retentionSchema.optional(),
+  maxBytes: maxBytesSchema.optional(),
+});
 const presenceSchema = z.enum(PRESENCE_MODES, { error: `must be one of ${PRESENCE_MODES.map(quote).join(', ')}` });
 const namespaceSchema = z.strictObject({
   history: historySchema.optional(),
@@ -158,9 +186,15 @@ function override(settings: Map<string, Settings>, file: ChannelsFile): void {
       history: {
         size: history?.size ?? base.history.size,
         retentionMs: history?.retention ?? base.history.retentionMs,
+        ...withMaxBytes(history?.maxBytes ?? base.history.maxBytes),
       },
       presence: presence ?? base.presence,
       rights: overrideRules(base.rights, rights),
     });
   }
+}
+
+/** Left out where there is no such bound. */
+function withMaxBytes(maxBytes: number | undefined): Pick<Retention, 'maxBytes'> {
+  return maxBytes === undefined ? {} : { maxBytes };
 }

@@ -8,7 +8,8 @@
 -- ARGV[2]  how many entries the stream keeps at least: one more than the history's size
 -- ARGV[3]  retention in ms
 -- ARGV[4]  1 to give the keys their lifetimes anew and drop entries past the retention, else 0
--- ARGV[5] and so on  bodies: name LF data
+-- ARGV[5]  only where the history is bounded by bytes: how many it may have
+-- ARGV[$BODIES] and so on  bodies: name LF data
 -- Returns the ids, in the order of the bodies, with spaces between; for a repeated key the first event's id in an array of one.
 --
 -- The common case costs three commands. What it leaves out is done by whoever publishes after a part of the retention has
@@ -21,6 +22,10 @@
 -- What each half alone means: a stream without a head has had its head evicted, so the stream tells the predecessor. A
 -- head without a stream has outlived its history (expired, or evicted): ids and the chain go on from the head.
 
+--@if bounded
+--@include weight
+
+--@end
 local stream, head, key = KEYS[1], KEYS[2], KEYS[3]
 
 if key then
@@ -29,7 +34,12 @@ if key then
 end
 
 -- An id of * is never below the stream's own last one, also when the clock has stepped back. Without a stream there is none.
-local id = redis.call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[5])
+--@if bounded
+local first = weighed(stream, ARGV[$BODIES])
+local id = redis.call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], '*', unpack(first))
+--@else
+local id = redis.call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[$BODIES])
+--@end
 local known = id
 local prev
 if not id then
@@ -39,17 +49,28 @@ if not id then
   local time = redis.call('TIME')
   local clock = time[1] * 1000 + math.floor(time[2] / 1000)
   id = clock > tonumber(ms) and string.format('%.0f-0', clock) or string.format('%s-%.0f', ms, seq + 1)
-  redis.call('XADD', stream, id, 'p', prev, 'e', ARGV[5])
+--@if bounded
+  redis.call('XADD', stream, id, 'p', prev, unpack(first))
+--@else
+  redis.call('XADD', stream, id, 'p', prev, 'e', ARGV[$BODIES])
+--@end
 end
 
 local last, more = id, nil
-if #ARGV > 5 then
+if #ARGV > $BODIES then
   more = {}
-  for i = 6, #ARGV do
+  for i = $BODIES + 1, #ARGV do
+--@if bounded
+    last = redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], '*', unpack(weighed(stream, ARGV[i])))
+--@else
     last = redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[i])
-    more[i - 5] = last
+--@end
+    more[i - $BODIES] = last
   end
 end
+--@if bounded
+if floor then redis.call('XTRIM', stream, 'MINID', '~', floor) end
+--@end
 
 local remembered = redis.call('SET', head, last, 'KEEPTTL', 'GET')
 if known and remembered then
@@ -70,11 +91,11 @@ if ARGV[4] == '1' or not known or not remembered then
 end
 if key then redis.call('SET', key, id, 'PX', '$KEY_LIFETIME_MS') end
 
-redis.call('$PUBLISH', ARGV[1], id .. ' ' .. prev .. ' ' .. ARGV[5])
+redis.call('$PUBLISH', ARGV[1], id .. ' ' .. prev .. ' ' .. ARGV[$BODIES])
 if not more then return id end
 prev = id
 for i = 1, #more do
-  redis.call('$PUBLISH', ARGV[1], more[i] .. ' ' .. prev .. ' ' .. ARGV[i + 5])
+  redis.call('$PUBLISH', ARGV[1], more[i] .. ' ' .. prev .. ' ' .. ARGV[i + $BODIES])
   prev = more[i]
 end
 return id .. ' ' .. table.concat(more, ' ')

@@ -28,6 +28,11 @@ local function bounds(stream, head, size, retentionMs)
   local cutoff = time[1] * 1000 + math.floor(time[2] / 1000) - retentionMs
   local expired = redis.call('XREVRANGE', stream, string.format('%.0f', cutoff - 1), '-', 'COUNT', 1)[1]
   if expired and isAfter(expired[1], floor) then floor = expired[1] end
+  -- Where the history is bounded by bytes the last entry says from where on it is within the bound (see weight.lua).
+  local fields = last[2]
+  for i = 1, #fields - 2, 2 do
+    if fields[i] == 'f' and isAfter(fields[i + 1], floor) then floor = fields[i + 1] end
+  end
   return last[1], floor, true
 end
 
