@@ -36,7 +36,7 @@ export async function compile({ check }) {
     const checks = check ? typeCheck(CHECKED) : true;
     const faultless = [...(await Promise.all(compilers)), await checks].every(Boolean);
     if (!faultless) return undefined;
-    for (const file of ['runtime.cjs', 'bin.cjs']) cpSync(`gateway/${file}`, `${stage}/gateway/${file}`);
+    cpSync('gateway/runtime.cjs', `${stage}/gateway/runtime.cjs`);
     cpSync('broker/redis/lua', `${stage}/broker/redis/lua`, { recursive: true });
     const clientBytes = await buildForBrowsers(stage);
     if (check) console.log(`The browser client has ${clientBytes} bytes gzipped.`);
