@@ -3,10 +3,14 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { startStandalone } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
+import type { Gateway } from '../server/handle.ts';
+import { Certificates } from './harness/certificates.ts';
 import { SseClient, WsClient } from './harness/clients.ts';
 import { embeddedGateway, listenedAt } from './harness/embedded.ts';
 import { call, publish } from './harness/http-client.ts';
@@ -147,22 +151,66 @@ test('it leaves the handlers of its process alone', async () => {
   await gateway.close();
 });
 
+/** What is awaited is an end: without this limit a test that fails would not end either. */
+const ENDS = { timeout: 30_000 };
 const PROGRAM = fileURLToPath(new URL('./harness/embedded-end.js', import.meta.url));
 
 for (const how of ['close', 'drain', 'unheard'])
   for (const engine of ['memory', 'redis'])
-    test(`nothing keeps a process alive whose gateway has ended (${how}, ${engine})`, {
-      timeout: 30_000,
-    }, async (t) => {
+    test(`nothing keeps a process alive whose gateway has ended (${how}, ${engine})`, ENDS, async (t) => {
       const redis = engine === 'redis' ? await startStandalone() : undefined;
       t.after(() => redis?.stop());
-      const child = spawn(process.execPath, [PROGRAM, how, redis?.url ?? ''], { stdio: ['ignore', 'pipe', 'inherit'] });
-      t.after(() => child.kill('SIGKILL'));
-      let output = '';
-      child.stdout.on('data', (chunk: Buffer) => {
-        output += chunk.toString();
-      });
-      const [code] = await once(child, 'exit');
-      assert.equal(code, 0, output);
-      assert.match(output, /ended/);
+      // A wait for Redis that outlived the gateway would be a long one.
+      await endsByItself(t, how, redis === undefined ? {} : { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '60000' });
     });
+
+for (const how of ['close', 'drain'])
+  test(`nor with TLS and an internal port (${how})`, ENDS, async (t) => {
+    const certificates = new Certificates();
+    t.after(() => certificates.remove());
+    const { certFile, keyFile } = certificates.make('embedded');
+    await endsByItself(t, how, { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile, INTERNAL_PORT: '0' });
+  });
+
+/** Runs the program, and holds it to its end. */
+async function endsByItself(t: TestContext, how: string, settings: Readonly<Record<string, string>>): Promise<void> {
+  const child = spawn(process.execPath, [PROGRAM, how, JSON.stringify(settings)], {
+    env: { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_NO_WARNINGS: '1' }, // its clients need not trust the certificate
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  const [code] = await once(child, 'exit');
+  assert.equal(code, 0, output);
+  assert.match(output, /ended/);
+}
+
+test('nothing keeps a gateway in memory that has ended', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const ended: WeakRef<Gateway>[] = [];
+  for (const end of ['close', 'drain'] as const) ended.push(await servedAndEnded(end));
+  await until('they are freed', () => {
+    collect();
+    return ended.every((gateway) => gateway.deref() === undefined);
+  });
+});
+
+/** A gateway that has had clients. */
+async function servedAndEnded(end: 'close' | 'drain'): Promise<WeakRef<Gateway>> {
+  const gateway = embeddedGateway();
+  const url = await listenedAt(gateway);
+  const socket = await WsClient.open(`${url}/ws`);
+  await socket.frames.next();
+  socket.send({ type: 'subscribe', channel: 'a' });
+  await socket.frames.next();
+  const stream = await SseClient.open(`${url}/events?channel=a`);
+  await stream.blocks.next();
+  await publish(url, 'a', 1);
+  assert.equal((await call(`${url}/metrics`)).status, 200);
+  await gateway[end]();
+  return new WeakRef(gateway);
+}

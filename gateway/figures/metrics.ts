@@ -39,6 +39,13 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
+  /**
+   * Forgets all metrics. What the library watches of the process it watches to its end, and by that it would hold everything that a metric reads.
+   */
+  close(): void {
+    this.#registry.clear();
+  }
+
   text(): Promise<string> {
     return this.#registry.metrics();
   }

@@ -1,5 +1,4 @@
 /** The uWebSockets.js binding of `/monitoring`. */
-import type { TemplatedApp } from 'uWebSockets.js';
 import { ANONYMOUS } from '../auth/rights.ts';
 import {
   bindPreflight,
@@ -10,13 +9,14 @@ import {
   type SseResponseOptions,
   turnAway,
 } from '../sse/sse-response.ts';
+import type { BoundApp } from '../tls/bound-app.ts';
 import { type Monitor, MonitorStream } from './monitoring.ts';
 
 export interface MonitoringOptions extends SseResponseOptions {
   readonly monitor: Monitor;
 }
 
-export function bindMonitoring(app: TemplatedApp, options: MonitoringOptions): void {
+export function bindMonitoring(app: BoundApp, options: MonitoringOptions): void {
   const { monitor, connections, admission, tally } = options;
   app.get('/monitoring', (res, req) => {
     const response = new SseResponse(res, new MonitorStream(monitor), options);

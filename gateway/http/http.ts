@@ -1,5 +1,5 @@
 /** The uWebSockets.js binding of everything that is neither a WebSocket nor a stream: requests in, answers out, bodies bounded. */
-import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import type { Authenticated } from '../auth/authenticator.ts';
 import type { CredentialSources } from '../auth/credentials.ts';
 import { ANONYMOUS } from '../auth/rights.ts';
@@ -8,6 +8,7 @@ import type { Underway } from '../drain/underway.ts';
 import type { Tally } from '../figures/tally.ts';
 import type { Logger } from '../log.ts';
 import { statusLine } from '../protocol.ts';
+import type { BoundApp } from '../tls/bound-app.ts';
 import { type ApiAnswer, type Handler, type Method, type Routes, refusal } from './api.ts';
 import { type Headers, PAGE_HEADERS } from './headers.ts';
 import { corsHeaders, type OriginCheck, preflightHeaders } from './origin.ts';
@@ -54,7 +55,7 @@ const GUARDED = '/api/';
 const WEB_SOCKETS: ReadonlySet<string> = new Set(['/ws', '/chat', '/notifications']);
 const STREAMS: ReadonlySet<string> = new Set(['/events', '/monitoring']);
 
-export function bindHttp(app: TemplatedApp, options: HttpOptions): void {
+export function bindHttp(app: BoundApp, options: HttpOptions): void {
   for (const [path, page] of options.pages)
     app.get(path, (res, req) => sendPage(res, req, page, everywhere(options), false));
 

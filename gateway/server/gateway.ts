@@ -52,7 +52,7 @@ export function createGateway(config: Config, broker: Broker, options: GatewayOp
   const sleep = (ms: number) => delay(ms, undefined, { signal: closed.signal }).catch(() => delay(0));
   const drain = new Drain({ connections, stopListening, clock, random, sleep });
   const underway = new Underway();
-  const figures = buildFigures({ config, broker, meters, core, drain, surroundings, supervisor });
+  const { metrics, figures } = buildFigures({ config, broker, meters, core, drain, surroundings, supervisor });
   const transports = buildTransports({
     config,
     connections,
@@ -66,5 +66,19 @@ export function createGateway(config: Config, broker: Broker, options: GatewayOp
   });
   const { streams, internal, bind } = transports;
   const start = () => startTimers({ config, connections, access, meters, core, streams, listener, now });
-  return new Life({ config, broker, log, connections, core, listener, internal, drain, underway, closed, bind, start });
+  return new Life({
+    config,
+    metrics,
+    broker,
+    log,
+    connections,
+    core,
+    listener,
+    internal,
+    drain,
+    underway,
+    closed,
+    bind,
+    start,
+  });
 }

@@ -3,6 +3,7 @@ import type { Broker } from '../../broker/broker.ts';
 import type { Connections } from '../connections/connections.ts';
 import type { Drain } from '../drain/drain.ts';
 import type { Underway } from '../drain/underway.ts';
+import type { Metrics } from '../figures/metrics.ts';
 import type { InternalPort } from '../http/internal-port.ts';
 import { ignoreUnavailable } from '../hub/history.ts';
 import type { Logger } from '../log.ts';
@@ -20,6 +21,7 @@ export interface LifeParts {
   readonly connections: Connections;
   readonly core: Core;
   readonly listener: Listener;
+  readonly metrics: Metrics;
   /** Undefined where there is none, or the supervisor has it. */
   readonly internal: InternalPort | undefined;
   readonly drain: Drain;
@@ -125,7 +127,7 @@ export class Life implements Gateway {
   }
 
   async #close(): Promise<void> {
-    const { listener, internal, core, broker, closed } = this.#parts;
+    const { listener, internal, core, broker, metrics, closed } = this.#parts;
     closed.abort();
     this.#timers?.stop();
     listener.close();
@@ -133,6 +135,7 @@ export class Life implements Gateway {
     core.hub.close();
     await broker.close();
     internal?.close(); // last: up to here it says that the gateway drains
+    metrics.close();
   }
 }
 

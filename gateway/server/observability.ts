@@ -53,18 +53,24 @@ export interface FiguresParts {
   readonly supervisor: Channel | undefined;
 }
 
-/** What `/metrics`, `/stats` and `/readyz` say: of this gateway, or of all the workers that share its port. */
-export function buildFigures({ config, broker, meters, core, drain, surroundings, supervisor }: FiguresParts): Figures {
+export interface Observed {
+  readonly metrics: Metrics;
+  /** What `/metrics`, `/stats` and `/readyz` say: of this gateway, or of all the workers that share its port. */
+  readonly figures: Figures;
+}
+
+export function buildFigures(parts: FiguresParts): Observed {
+  const { config, broker, meters, core, drain, surroundings, supervisor } = parts;
   const { tally, now } = surroundings;
   const { durations, canary } = meters;
   const { hub, members } = core;
   const health = new Health({ drain, broker, canary, graceMs: config.readyGraceSeconds * 1_000 });
   const version = packageVersion();
   const metrics = new Metrics({ ...config, tally, durations, hub, broker, members, canary, health, version, now });
-  if (supervisor === undefined) return ownFigures(metrics, health);
+  if (supervisor === undefined) return { metrics, figures: ownFigures(metrics, health) };
   const colleagues = new Colleagues(supervisor, (question) => {
     if (question === 'readiness') return health.readiness();
     return question === 'stats' ? metrics.stats() : metrics.text();
   });
-  return sharedFigures(colleagues, config.gatewayId, metrics.contentType);
+  return { metrics, figures: sharedFigures(colleagues, config.gatewayId, metrics.contentType) };
 }

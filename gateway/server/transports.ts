@@ -1,6 +1,5 @@
 /** Builds what speaks to clients: WebSocket, SSE and HTTP, bound to the app that holds the port. */
 
-import type { TemplatedApp } from 'uWebSockets.js';
 import { nanoid } from 'nanoid';
 import { ChatSession } from '../applications/chat.ts';
 import { NotificationsSession } from '../applications/notifications.ts';
@@ -22,6 +21,8 @@ import { loadPages } from '../http/pages.ts';
 import type { Config } from '../settings/config.ts';
 import { bindSse } from '../sse/sse.ts';
 import { Streams } from '../sse/stream.ts';
+import type { BoundApp } from '../tls/bound-app.ts';
+import type { Bind } from '../tls/listener.ts';
 import { compressedFrom } from '../websocket/compression.ts';
 import { afterwards, Outbox } from '../websocket/outbox.ts';
 import { Session } from '../websocket/session.ts';
@@ -49,7 +50,7 @@ export interface Transports {
   readonly streams: Streams;
   readonly internal: InternalPort | undefined;
   /** Binds everything there is to an app. There may be several apps, one after the other. */
-  readonly bind: (app: TemplatedApp) => void;
+  readonly bind: Bind;
 }
 
 export function buildTransports(parts: TransportParts): Transports {
@@ -79,7 +80,7 @@ export function buildTransports(parts: TransportParts): Transports {
     retry,
     headers: securityHeaders(config.tls !== undefined),
   };
-  const bind = (app: TemplatedApp) => {
+  const bind = (app: BoundApp) => {
     bindWebSockets(app, { ...config, ...sockets, ...shared, endpoints: openEndpoints(app), now, random });
     bindSse(app, { ...shared, streams, maxChannels: config.maxChannelsPerStream });
     bindMonitoring(app, { ...shared, monitor });
@@ -116,8 +117,8 @@ function buildEndpoints({ config, access, core, surroundings }: TransportParts, 
     echo: config.echo,
     maxChannels: config.maxChannelsPerConnection,
   };
-  return (app: TemplatedApp): WebSocketOptions['endpoints'] => {
-    const feeds = new Feeds({ hub, tally, cast: castBy(app, compressedFromBytes), askAfterBytes });
+  return (app: BoundApp): WebSocketOptions['endpoints'] => {
+    const feeds = new Feeds({ hub, tally, cast: castBy(app.native, compressedFromBytes), askAfterBytes });
     const context = { ...ofSessions, feeds };
     return {
       '/ws': (handshake, outlet) => new Session(handshake, context, outlet),

@@ -2,7 +2,7 @@
  * What every route that answers with an event stream shares: who may read it, how it is refused or put off, and the response
  * that a stream is written to. Knows nothing of what the streams say.
  */
-import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { ANONYMOUS, type Caller, endOf, nameOf, tokenIdOf, userOf } from '../auth/rights.ts';
 import type { ReadAddress } from '../connections/client-address.ts';
 import type { Connection, Connections } from '../connections/connections.ts';
@@ -13,6 +13,7 @@ import type { Admission, Place } from '../limits/admission.ts';
 import type { Logger } from '../log.ts';
 import type { Membership, Person } from '../presence/members.ts';
 import { ERROR_STATUS, type Refusal, statusLine } from '../protocol.ts';
+import type { BoundApp } from '../tls/bound-app.ts';
 import type { StreamOutlet } from './stream.ts';
 
 export interface SseResponseOptions {
@@ -75,7 +76,7 @@ export function readAsked(
   };
 }
 
-export function bindPreflight(app: TemplatedApp, path: string, options: SseResponseOptions): void {
+export function bindPreflight(app: BoundApp, path: string, options: SseResponseOptions): void {
   app.options(path, (res, req) => {
     const { headers, allowed } = readAsked(res, req, options);
     res.cork(() => {

@@ -1,9 +1,10 @@
 /** The uWebSockets.js binding of `/events`: HTTP responses in, streams out. */
-import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { BrokerUnavailable } from '../../broker/broker.ts';
 import type { Authenticated } from '../auth/authenticator.ts';
 import type { CredentialSources } from '../auth/credentials.ts';
 import { type Rights, userOf } from '../auth/rights.ts';
+import type { BoundApp } from '../tls/bound-app.ts';
 import {
   type Asked,
   bindPreflight,
@@ -31,7 +32,7 @@ interface Exchange {
   aborted: boolean;
 }
 
-export function bindSse(app: TemplatedApp, options: SseOptions): void {
+export function bindSse(app: BoundApp, options: SseOptions): void {
   app.get('/events', (res, req) => {
     const exchange: Exchange = { response: undefined, aborted: false };
     res.onAborted(() => {

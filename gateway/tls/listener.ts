@@ -15,6 +15,7 @@ import {
   us_listen_socket_close,
   us_socket_local_port,
 } from '../socket-library.ts';
+import { BoundApp } from './bound-app.ts';
 import { checkTls, readTlsFiles, type TlsFault, type TlsFiles } from './certificate.ts';
 import { whyRefused } from './refused-port.ts';
 
@@ -30,7 +31,7 @@ export interface ListenerOptions {
 }
 
 /** Binds everything there is to an app. Called again for each new certificate. */
-export type Bind = (app: TemplatedApp) => void;
+export type Bind = (app: BoundApp) => void;
 
 /** The library's default (SO_REUSEPORT), for which it has no name. */
 const SHARED_PORT = 0;
@@ -50,7 +51,7 @@ export class Listener {
   #door: TemplatedApp | undefined;
   #answering: TemplatedApp | undefined;
   /** Every app that may have connections still. */
-  readonly #apps: TemplatedApp[] = [];
+  readonly #apps: BoundApp[] = [];
   /** The digests of the files as they are served, as they were found last, and as they were last refused. */
   #served = '';
   #found = '';
@@ -67,8 +68,7 @@ export class Listener {
     let app: TemplatedApp;
     if (tls === undefined) {
       app = App();
-      bind(app);
-      this.#apps.push(app);
+      this.#bindTo(app);
     } else {
       this.#served = readTlsFiles(tls).digest;
       const made = this.#answerWith(tls);
@@ -116,7 +116,16 @@ export class Listener {
 
   /** Cuts every connection there is, also those that wait for another request. */
   cut(): void {
-    for (const app of this.#apps.splice(0)) app.close();
+    for (const app of this.#apps.splice(0)) {
+      app.native.close();
+      app.release();
+    }
+  }
+
+  #bindTo(native: TemplatedApp): void {
+    const app = new BoundApp(native);
+    this.#bind(app);
+    this.#apps.push(app);
   }
 
   /** Lets a new app with what the files have answer, and gives the app that holds the port; undefined where the library cannot. */
@@ -125,8 +134,7 @@ export class Listener {
     const door = this.#door ?? openApp(tls);
     // The library reads the files by itself, maybe later than they were checked.
     if (next === undefined || door === undefined || !unchanged()) return undefined;
-    this.#bind(next);
-    this.#apps.push(next);
+    this.#bindTo(next);
     door.addChildAppDescriptor(next.getDescriptor());
     if (this.#answering !== undefined) door.removeChildAppDescriptor(this.#answering.getDescriptor());
     this.#door = door;

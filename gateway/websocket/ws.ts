@@ -13,6 +13,7 @@ import type { Logger } from '../log.ts';
 import type { Membership } from '../presence/members.ts';
 import { CLOSE, errorFrame, frame, type Refusal } from '../protocol.ts';
 import { DISABLED, SHARED_COMPRESSOR, SHARED_DECOMPRESSOR } from '../socket-library.ts';
+import type { BoundApp } from '../tls/bound-app.ts';
 import { agreedOffer, type Compression } from './compression.ts';
 import type { Cast } from './socket-feed.ts';
 import type { Handshake, Outlet, SocketSession } from './socket-session.ts';
@@ -73,7 +74,7 @@ interface SocketData {
   place: Place | undefined;
 }
 
-export function bindWebSockets(app: TemplatedApp, options: WebSocketOptions): void {
+export function bindWebSockets(app: BoundApp, options: WebSocketOptions): void {
   for (const [path, open] of Object.entries(options.endpoints)) bind(app, path, open, options);
 }
 
@@ -84,7 +85,7 @@ export function castBy(app: TemplatedApp, compressedFrom: number): Cast {
   };
 }
 
-function bind(app: TemplatedApp, path: string, openSession: OpenSession, options: WebSocketOptions): void {
+function bind(app: BoundApp, path: string, openSession: OpenSession, options: WebSocketOptions): void {
   const { connections, admission, turns, tally } = options;
   app.ws<SocketData>(path, {
     idleTimeout: options.idleTimeoutSeconds,

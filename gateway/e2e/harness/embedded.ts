@@ -19,8 +19,8 @@ export function embeddedGateway(settings: Readonly<Record<string, string>> = {})
 }
 
 /** Its URL, once it listens. */
-export async function listenedAt(gateway: Gateway): Promise<string> {
+export async function listenedAt(gateway: Gateway, scheme = 'http'): Promise<string> {
   const listening = await gateway.listen();
   if (!listening.ok) throw new Error(listening.error);
-  return `http://127.0.0.1:${listening.port}`;
+  return `${scheme}://127.0.0.1:${listening.port}`;
 }
