@@ -6,6 +6,7 @@
  * `conformance.ts` holds every engine to what is promised here.
  */
 import { noticedChannel, type Presence } from './presence.ts';
+import type { StoreRefusal } from './refusals.ts';
 import type { Vault } from './vault.ts';
 
 /** The id of an event, or the place just after it: `<milliseconds>-<sequence>`. */
@@ -96,9 +97,16 @@ export interface Listener {
   resubscribed(channels: readonly string[]): void;
 }
 
-/** The engine cannot be reached, or did not answer in time: the outcome of the call is unknown. */
+/** The engine cannot be reached, did not answer in time, or refuses what is asked. */
 export class BrokerUnavailable extends Error {
   override readonly name = 'BrokerUnavailable';
+  /** Set where the engine answered and refused: nothing was done. Undefined: the outcome of the call is unknown. */
+  readonly refusal: StoreRefusal | undefined;
+
+  constructor(message: string, { refusal, ...options }: ErrorOptions & { refusal?: StoreRefusal | undefined } = {}) {
+    super(message, options);
+    this.refusal = refusal;
+  }
 }
 
 /** Whether the engine can be used; where not, since when (epoch milliseconds) and why, in a sentence without secrets. */

@@ -11,6 +11,7 @@ import {
   type Position,
   type RetentionOf,
 } from '../broker/broker.ts';
+import { describeRefusal, type StoreRefusal } from '../broker/refusals.ts';
 import { scopedKey } from './auth/idempotency.ts';
 import type { Caller, Rights } from './auth/rights.ts';
 import type { Tally } from './figures/tally.ts';
@@ -151,7 +152,7 @@ export class Operations {
     if (!(error instanceof BrokerUnavailable)) throw error;
     this.#parts.tally.unavailable++;
     this.#parts.onUnavailable(error);
-    return { ok: false, refusal: UNAVAILABLE };
+    return { ok: false, refusal: error.refusal === undefined ? UNAVAILABLE : refusedByStore(error.refusal) };
   };
 }
 
@@ -180,6 +181,12 @@ const SCOPE_WITHOUT_KEY: Refusal = {
   code: 'bad_request',
   error: 'publish: "keyScope" says whose a "key" is, and there is none',
 };
+
+/** Nothing was done. */
+function refusedByStore(refusal: StoreRefusal): Refusal {
+  const error = `The event store refuses this now, as ${describeRefusal(refusal)}; nothing was stored: try again later`;
+  return { code: 'unavailable', error };
+}
 
 /** The outcome is unknown: a publish with a `key` can be sent again safely. */
 export const UNAVAILABLE: Refusal = {

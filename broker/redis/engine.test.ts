@@ -1,6 +1,7 @@
 /** Runs the conformance suite on real servers, and what only servers can suffer: the death of a master. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import type { BrokerStatus, Event } from '../broker.ts';
 import { conformance } from '../conformance.ts';
@@ -23,17 +24,31 @@ const DEPLOYMENTS = [
 
 for (const { name, start } of DEPLOYMENTS) conformance(name, async () => redisHarness(await start()));
 
+conformance('standalone Redis, with the rights that the documents call the least', async () => {
+  const deployment = await startStandalone({ config: `${leastRights()}\n` });
+  return redisHarness(deployment, deployment.url.replace('redis://', 'redis://passerelle:PASSWORD@'));
+});
+
+/** The line of a configuration that the documents show, for names that begin as those of the tests do. */
+function leastRights(): string {
+  const documents = readFileSync(new URL('../../../infra/README.md', import.meta.url), 'utf8');
+  const [line] = /user passerelle on .*$/m.exec(documents) ?? [];
+  assert.ok(line, 'the documents show the least rights');
+  return line.replaceAll('passerelle:*', 'test-*');
+}
+
 function targetOf(url: string): RedisTarget {
   const parsed = parseRedisUrl(url);
   if (!parsed.ok) throw new Error(parsed.error);
   return parsed.target;
 }
 
-async function redisHarness(deployment: RedisDeployment): Promise<Harness> {
-  const target = targetOf(deployment.url);
+/** `url`: by which the engine under test connects. */
+async function redisHarness(deployment: RedisDeployment, url = deployment.url): Promise<Harness> {
+  const target = targetOf(url);
   const prefix = `test-${randomBytes(6).toString('hex')}`;
   const keys = new Keys(prefix);
-  const redis = openCommands(target, LONG_LIMIT_MS);
+  const redis = openCommands(targetOf(deployment.url), LONG_LIMIT_MS);
   await redis.connect();
   const onMasters = async (...command: [string, ...string[]]) => {
     for (const master of await deployment.masters()) await master.command(...command);

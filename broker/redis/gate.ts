@@ -3,6 +3,7 @@
  * without bound. Knows no Redis: a call is any function that returns a promise.
  */
 import { BrokerUnavailable } from '../broker.ts';
+import { refusalOf } from '../refusals.ts';
 
 export interface GateOptions {
   /** For one call altogether: waiting for the engine, and its answer. */
@@ -127,7 +128,10 @@ function unavailable(error: unknown, closed: boolean): BrokerUnavailable {
   if (error instanceof BrokerUnavailable) return error;
   if (closed) return new BrokerUnavailable('The broker was closed.');
   const reason = describeError(error);
-  return new BrokerUnavailable(`Redis failed the call: ${reason}`, { cause: new Error(reason) });
+  return new BrokerUnavailable(`Redis failed the call: ${reason}`, {
+    cause: new Error(reason),
+    refusal: refusalOf(reason),
+  });
 }
 
 /** What an error says, and nothing else of it: ioredis hangs a command's arguments, thus also a password, onto its errors. */

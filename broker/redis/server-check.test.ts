@@ -1,6 +1,7 @@
 /** Redis servers as they are run: what a gateway says of each that it cannot use, and that it uses each that it can. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { BrokerUnavailable } from '../broker.ts';
 import { retentionOf } from '../testing/harness.ts';
 import { until } from '../testing/until.ts';
 import { RedisBroker } from './engine.ts';
@@ -143,6 +144,31 @@ describe('a server that cannot be used says why, with what to do', () => {
       /names a Redis Cluster, and the server there is none: use redis:/,
     );
   });
+});
+
+describe('a user that lacks a permission', () => {
+  it('to subscribe: the engine is not ready, and says which', async (t) => {
+    const { server, url } = await standalone(t);
+    await server.command('ACL', 'SETUSER', 'default', 'resetchannels');
+    const broker = open(t, url);
+    await until('it is there', () => broker.status().ready);
+    const subscribed = assert.rejects(broker.subscribe('plain:a'), BrokerUnavailable);
+    await assertRefused(broker, /^NOPERM .*channels/);
+    await subscribed;
+    await server.command('ACL', 'SETUSER', 'default', 'allchannels');
+    await broker.subscribe('plain:a');
+    assert.deepEqual(broker.status(), { ready: true });
+  });
+
+  for (const forbidden of ['-evalsha', '-xadd', '%R~*'])
+    it(`to publish (${forbidden}): it is told as refused, and as nothing done`, async (t) => {
+      const { server, url } = await standalone(t);
+      const broker = open(t, url);
+      await use(broker);
+      await server.command('ACL', 'SETUSER', 'default', ...(forbidden.startsWith('-') ? [] : ['resetkeys']), forbidden);
+      await assert.rejects(broker.publish('plain:a', { name: 'message', data: '2' }), { refusal: 'NOPERM' });
+      assert.equal((await server.command('XLEN', 'passerelle:{plain:a}:s').catch(() => 1)) ?? 1, 1);
+    });
 });
 
 describe('a cluster', () => {

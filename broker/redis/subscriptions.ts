@@ -8,6 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { BrokerUnavailable, type Event, type Listener } from '../broker.ts';
+import { refusalOf } from '../refusals.ts';
 import { decodeEnvelope } from './envelope.ts';
 import { describeError } from './gate.ts';
 import { slotOf } from './keys.ts';
@@ -46,6 +47,8 @@ interface Link {
   readonly redis: Redis;
   ready: boolean;
   lastError: string | undefined;
+  /** Why Redis refused the last SUBSCRIBE: a permission is missing. Undefined where it did not. */
+  refusal: string | undefined;
 }
 
 /** Channels in one SUBSCRIBE: enough to be quick, and few enough not to hold up the server. */
@@ -83,7 +86,10 @@ export class Subscriptions {
 
   /** Why some subscriptions don't hold; undefined where all do. */
   trouble(): string | undefined {
-    for (const link of this.#links.values()) if (!link.ready) return link.lastError ?? 'Connecting for subscriptions.';
+    for (const link of this.#links.values()) {
+      if (!link.ready) return link.lastError ?? 'Connecting for subscriptions.';
+      if (link.refusal !== undefined) return link.refusal;
+    }
     return this.#interrupted.size > 0 ? 'Subscriptions are being made anew.' : undefined;
   }
 
@@ -188,7 +194,7 @@ export class Subscriptions {
     const known = this.#links.get(node);
     if (known !== undefined) return known;
     const redis = this.#options.topology.open(node);
-    const link: Link = { node, redis, ready: false, lastError: undefined };
+    const link: Link = { node, redis, ready: false, lastError: undefined, refusal: undefined };
     this.#links.set(node, link);
     redis.on(this.#options.topology.sharded ? 'smessageBuffer' : 'messageBuffer', (name: Buffer, message: Buffer) =>
       this.#receive(name, message),
@@ -248,10 +254,13 @@ export class Subscriptions {
     this.#send(link, 'subscribe', batch).then(
       () => {
         if (!link.ready || link.redis.stream !== stream) return;
+        this.#learn(link, undefined);
         for (const subscription of mine()) this.#hold(subscription);
       },
-      () => {
+      (error: unknown) => {
         if (link.redis.stream !== stream) return;
+        const reason = describeError(error);
+        if (refusalOf(reason) !== undefined) this.#learn(link, reason);
         for (const subscription of mine()) subscription.link = undefined;
         this.#retry ??= setTimeout(() => {
           this.#retry = undefined;
@@ -259,6 +268,12 @@ export class Subscriptions {
         }, RETRY_MS);
       },
     );
+  }
+
+  #learn(link: Link, refusal: string | undefined): void {
+    if (link.refusal === refusal) return;
+    link.refusal = refusal;
+    this.#options.onChange();
   }
 
   #hold(subscription: Subscription): void {

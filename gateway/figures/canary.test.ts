@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { BrokerUnavailable, type Event, type Shard } from '../../broker/broker.ts';
 import { Canary } from './canary.ts';
 import { Health } from './health.ts';
+import type { RefusedWrites } from './storage-probe.ts';
 
 const GRACE_MS = 10_000;
 
@@ -14,6 +15,7 @@ function world(...names: string[]) {
   const subscribed = new Set<string>();
   const returned: [string, number][] = [];
   const state = { now: 0, away: false, draining: false, delayMs: 0 };
+  const storage = { refused: [] as RefusedWrites[], unreadable: undefined as string | undefined };
   const here = async () => {
     if (state.away) throw new BrokerUnavailable('away');
   };
@@ -46,7 +48,13 @@ function world(...names: string[]) {
       return state.draining;
     },
   };
-  const health = new Health({ drain, broker, canary, graceMs: GRACE_MS });
+  const health = new Health({
+    drain,
+    broker,
+    canary,
+    storage: { refusedWrites: () => storage.refused, unreadable: () => storage.unreadable },
+    graceMs: GRACE_MS,
+  });
   /** One second, in which a canary is sent. */
   const second = async () => {
     canary.send();
@@ -60,7 +68,7 @@ function world(...names: string[]) {
     const shard = shards.get(name);
     if (shard !== undefined) shard.works = works;
   };
-  return { state, shards, add, set, subscribed, returned, canary, health, seconds };
+  return { state, storage, shards, add, set, subscribed, returned, canary, health, seconds };
 }
 
 describe('a canary', () => {
@@ -121,7 +129,7 @@ describe('a gateway', () => {
     await seconds(3);
     assert.deepEqual(health.readiness(), { ready: false, reason: 'Redis cannot be used: It is away.' });
     state.away = false;
-    assert.deepEqual(health.readiness(), { ready: false, reason: 'No event has come through Redis yet.' });
+    assert.deepEqual(health.readiness(), { ready: false, reason: 'No event has come through Redis yet. away' });
     await seconds(1);
     assert.deepEqual(health.readiness(), { ready: true, degraded: [] });
   });
@@ -170,6 +178,26 @@ describe('a gateway', () => {
     assert.equal(health.readiness().ready, true);
     await seconds(1);
     assert.deepEqual(health.readiness(), { ready: true, degraded: [] });
+  });
+
+  it('stays ready where writes are refused, and says which shard refuses them and why', async () => {
+    const { storage, health, seconds } = world('a');
+    await seconds(1);
+    storage.refused = [{ shard: 'a', refusal: 'OOM' }];
+    assert.deepEqual(health.readiness(), {
+      ready: true,
+      degraded: ['Redis refuses writes on the shard a, as its memory is full (OOM).'],
+    });
+  });
+
+  it('is not ready where events come and nothing that is kept can be read', async () => {
+    const { storage, health, seconds } = world('a');
+    await seconds(1);
+    storage.unreadable = 'Redis failed the call: NOPERM.';
+    assert.deepEqual(health.readiness(), {
+      ready: false,
+      reason: 'What is kept in Redis cannot be read: Redis failed the call: NOPERM.',
+    });
   });
 
   it('that drains is not ready', async () => {

@@ -2,7 +2,7 @@
  * Whether events get through: on each shard of the broker one is published every second that comes back to this gateway alone, over the same
  * ways as every other. A broker can be connected and answer every call, and still bring no events; this notices.
  */
-import type { Broker, Event, Shard } from '../../broker/broker.ts';
+import { type Broker, BrokerUnavailable, type Event, type Shard } from '../../broker/broker.ts';
 import { CANARY_PREFIX } from '../fleet/own-channels.ts';
 import { ignoreUnavailable } from '../hub/history.ts';
 
@@ -39,6 +39,7 @@ export class Canary {
   readonly #watches = new Map<string, Watch>();
   /** When a canary last came back, by whatever shard. */
   #aliveMs: number | undefined;
+  #fault: string | undefined;
 
   constructor(parts: CanaryParts) {
     this.#parts = parts;
@@ -67,6 +68,11 @@ export class Canary {
       this.#aliveMs = now;
       onReturn(shard, delayMs);
     }
+  }
+
+  /** Why the last canary could not be sent, or its channel not be subscribed; undefined where that went well. */
+  get fault(): string | undefined {
+    return this.#fault;
   }
 
   /** How long ago a canary last came back, by whatever shard; undefined where none ever did. */
@@ -109,7 +115,7 @@ export class Canary {
       watch.subscribed = true;
       this.#publish(watch);
     } catch (error) {
-      ignoreUnavailable(error); // the next call of `send` tries again
+      this.#failed(error); // the next call of `send` tries again
     } finally {
       watch.subscribing = false;
     }
@@ -117,7 +123,17 @@ export class Canary {
 
   #publish({ channel }: Watch): void {
     const { broker, clock } = this.#parts;
-    broker.publish(channel, { name: 'canary', data: String(clock()) }).catch(ignoreUnavailable);
+    broker.publish(channel, { name: 'canary', data: String(clock()) }).then(
+      () => {
+        this.#fault = undefined;
+      },
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
+  #failed(error: unknown): void {
+    if (!(error instanceof BrokerUnavailable)) throw error;
+    this.#fault = error.message;
   }
 
   #isWatched(watch: Watch): boolean {

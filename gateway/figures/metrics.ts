@@ -6,6 +6,7 @@ import type { Members } from '../presence/members.ts';
 import type { Canary } from './canary.ts';
 import type { Durations } from './durations.ts';
 import type { Health } from './health.ts';
+import type { StorageProbe } from './storage-probe.ts';
 import type { Tally } from './tally.ts';
 
 export interface MetricsParts {
@@ -15,6 +16,7 @@ export interface MetricsParts {
   readonly broker: Broker;
   readonly members: Members;
   readonly canary: Canary;
+  readonly storage: StorageProbe;
   readonly health: Health;
   readonly gatewayId: string;
   readonly maxConnections: number;
@@ -77,7 +79,7 @@ export class Metrics {
   }
 
   #register(): void {
-    const { tally, durations, hub, broker, members, canary, health, maxConnections, version } = this.#parts;
+    const { tally, durations, hub, broker, members, canary, storage, health, maxConnections, version } = this.#parts;
     const total = (name: string, help: string, read: () => number): void => {
       const counter: Counter = new Counter({
         name: `passerelle_${name}_total`,
@@ -187,6 +189,16 @@ export class Metrics {
       collect: () => {
         silence.reset();
         for (const { shard, silentMs } of canary.silences()) silence.set({ shard }, silentMs / 1_000);
+      },
+    });
+    const refusing = new Gauge({
+      name: 'passerelle_broker_refuses_writes',
+      help: 'Shards of Redis that answer and refuse writes, by reason (OOM, MISCONF, READONLY, NOPERM, NOREPLICAS): 1 each.',
+      labelNames: ['shard', 'reason'],
+      registers: [this.#registry],
+      collect: () => {
+        refusing.reset();
+        for (const { shard, refusal } of storage.refusedWrites()) refusing.set({ shard, reason: refusal }, 1);
       },
     });
     level('broker_ready', 'Whether Redis, or the embedded engine, can be used.', () => Number(broker.status().ready));

@@ -9,6 +9,8 @@ import { noticedChannel } from '../../broker/presence.ts';
 export const FLEET_PREFIX = '$fleet';
 /** Begins the channels by which each gateway tries out whether events get through. */
 export const CANARY_PREFIX = '$canary';
+/** Begins the channels by which gateways try out whether events can be stored and read: one a shard, of all gateways. */
+export const PROBE_PREFIX = '$probe:';
 /** Begins the channels that remember up to where a user has read. */
 const READ_MARKS = '$read:';
 
@@ -18,6 +20,7 @@ export const REVOKED_TOKENS = '$revoked';
 const EPHEMERAL = { size: 0, retentionMs: 0 };
 /** Marks only grow, but two may be stored out of order: the last few are kept, and the highest counts. */
 const READ_MARK_RETENTION = { size: 8, retentionMs: 365 * 24 * 3_600_000 };
+const PROBE_RETENTION = { size: 1, retentionMs: 60_000 };
 
 /**
  * How many revocations are remembered at most, and for how long: those before are forgotten, also where their tokens would still hold.
@@ -42,5 +45,6 @@ export function withOwnChannels(configured: RetentionOf): RetentionOf {
 
 function retentionOfOwn(channel: string): Retention {
   if (channel.startsWith(READ_MARKS)) return READ_MARK_RETENTION;
+  if (channel.startsWith(PROBE_PREFIX)) return PROBE_RETENTION;
   return channel === REVOKED_TOKENS ? REVOKED_RETENTION : EPHEMERAL;
 }

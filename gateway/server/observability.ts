@@ -7,6 +7,7 @@ import { Durations } from '../figures/durations.ts';
 import { type Figures, ownFigures, sharedFigures } from '../figures/figures.ts';
 import { Health } from '../figures/health.ts';
 import { Metrics } from '../figures/metrics.ts';
+import { StorageProbe } from '../figures/storage-probe.ts';
 import { Tracer } from '../figures/tracing.ts';
 import type { Config } from '../settings/config.ts';
 import { packageVersion } from '../settings/usage.ts';
@@ -22,6 +23,7 @@ export interface Meters {
   /** Undefined where no collector of traces is configured. */
   readonly tracer: Tracer | undefined;
   readonly canary: Canary;
+  readonly storage: StorageProbe;
 }
 
 export function buildMeters(config: Config, broker: Broker, surroundings: Surroundings): Meters {
@@ -32,7 +34,16 @@ export function buildMeters(config: Config, broker: Broker, surroundings: Surrou
     clock: surroundings.clock,
     onReturn: (shard, delayMs) => durations.returned(shard, delayMs),
   });
-  return { durations, tracer: buildTracer(config, surroundings), canary };
+  const { log, clock } = surroundings;
+  const storage = new StorageProbe({
+    broker,
+    clock,
+    onWrites: (shard, refusal, reason) => {
+      if (refusal === undefined) log.info({ shard }, 'Redis takes writes again');
+      else log.warn({ shard, refusal, reason }, 'Redis refuses writes; what is kept can still be read');
+    },
+  });
+  return { durations, tracer: buildTracer(config, surroundings), canary, storage };
 }
 
 function buildTracer(config: Config, { log }: Surroundings): Tracer | undefined {
@@ -62,11 +73,23 @@ export interface Observed {
 export function buildFigures(parts: FiguresParts): Observed {
   const { config, broker, meters, core, drain, surroundings, supervisor } = parts;
   const { tally, now } = surroundings;
-  const { durations, canary } = meters;
+  const { durations, canary, storage } = meters;
   const { hub, members } = core;
-  const health = new Health({ drain, broker, canary, graceMs: config.readyGraceSeconds * 1_000 });
+  const health = new Health({ drain, broker, canary, storage, graceMs: config.readyGraceSeconds * 1_000 });
   const version = packageVersion();
-  const metrics = new Metrics({ ...config, tally, durations, hub, broker, members, canary, health, version, now });
+  const metrics = new Metrics({
+    ...config,
+    tally,
+    durations,
+    hub,
+    broker,
+    members,
+    canary,
+    storage,
+    health,
+    version,
+    now,
+  });
   if (supervisor === undefined) return { metrics, figures: ownFigures(metrics, health) };
   const colleagues = new Colleagues(supervisor, (question) => {
     if (question === 'readiness') return health.readiness();

@@ -41,7 +41,7 @@ export interface Timers {
 export function startTimers(parts: TimerParts): Timers {
   const { config, connections, access, meters, core, streams, listener, now } = parts;
   const { hub, fleet, members } = core;
-  const { canary, tracer } = meters;
+  const { canary, storage, tracer } = meters;
   const knowRevocations = async () => (config.auth.takesTokens ? access.revocations.tend() : undefined);
   const renew = async () => members.reenter(connections.memberships(), await fleet.renew());
 
@@ -55,6 +55,7 @@ export function startTimers(parts: TimerParts): Timers {
     every(config.positionCheckSeconds * SECOND, () => hub.sweep()),
     every(config.positionCheckSeconds * SECOND, () => whileAvailable(hub.check())),
     every(CANARY_INTERVAL_MS, () => canary.send()),
+    every(CANARY_INTERVAL_MS, () => storage.check()),
     every(LEASE_RENEWAL_MS, () => whileAvailable(renew())),
     every(LEASE_RENEWAL_MS, () => whileAvailable(fleet.removeDead())),
     ...(tracer === undefined ? [] : [every(SECOND, () => tracer.flush())]),
@@ -64,6 +65,7 @@ export function startTimers(parts: TimerParts): Timers {
   return {
     async begin() {
       canary.send();
+      storage.check();
       await Promise.all([whileAvailable(renew()), whileAvailable(knowRevocations())]);
     },
     stop() {

@@ -1,5 +1,7 @@
-#!lua
 -- Sends events to every subscriber of a channel that keeps no history.
+--
+-- Without a line that declares it a script, on purpose: Redis then judges command by command, and PUBLISH goes on
+-- where writes are refused (memory full, a failed save, a replica). Only the key of a repeat is a write.
 --
 -- KEYS[1]  stream; not touched, it tells a cluster which node the channel lives on
 -- KEYS[2]  idempotency key (optional; with one event only)
