@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { Bucket, KeyedBuckets } from './bucket.ts';
+import { Bucket, KeyedBucketPairs, KeyedBuckets } from './bucket.ts';
 
 const rates = fc.record({
   perSecond: fc.oneof(fc.integer({ min: 1, max: 100_000 }), fc.double({ min: 0.01, max: 1_000, noNaN: true })),
@@ -125,6 +125,50 @@ describe('keyed buckets', () => {
     for (let i = 0; i < 1_000; i++) {
       keyed.take(`new ${i}`, 3);
       assert.equal(keyed.size, 3);
+    }
+  });
+});
+
+describe('keyed pairs of buckets', () => {
+  const asks = fc.array(
+    fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.integer({ min: 0, max: 400 }), fc.integer({ min: 1, max: 300 })),
+    { maxLength: 200 },
+  );
+
+  it('are each what two buckets of their own would be, of which one may be missing', () => {
+    const maybe = fc.option(rates, { nil: undefined });
+    fc.assert(
+      fc.property(maybe, maybe, asks, (first, second, walk) => {
+        const pairs = new KeyedBucketPairs(first, second, 3);
+        const bucketsOf = (rate: typeof first) =>
+          new Map(['a', 'b', 'c'].map((key) => [key, rate && new Bucket(rate)]));
+        const [firsts, seconds] = [bucketsOf(first), bucketsOf(second)];
+        let now = 0;
+        for (const [key, step, tokens] of walk) {
+          now += step;
+          const pair = pairs.find(key);
+          const [one, other] = [firsts.get(key), seconds.get(key)];
+          const waits = [pairs.firstWaitMs(pair, now, 1), pairs.secondWaitMs(pair, now, tokens)];
+          assert.deepEqual(waits, [one?.waitMs(now) ?? 0, other?.waitMs(now, tokens) ?? 0]);
+          if (waits.some((ms) => ms > 0)) continue;
+          pairs.take(key, now, 1, tokens);
+          one?.take(now);
+          other?.take(now, tokens);
+        }
+      }),
+    );
+  });
+
+  it('are forgotten once both are full again, and are never more than their bound', () => {
+    const pairs = new KeyedBucketPairs({ perSecond: 1_000, burst: 5 }, { perSecond: 10, burst: 5 }, 10_000);
+    for (let i = 0; i < 1_000; i++) pairs.take(`user ${i}`, i, 1, 1);
+    assert(pairs.size <= 102, `${pairs.size}`); // those of the last 100 ms
+    for (let i = 0; i < 102; i++) pairs.take('late', 100_000 + i * 1_000, 1, 1);
+    assert.equal(pairs.size, 1);
+    const few = new KeyedBucketPairs({ perSecond: 1, burst: 1 }, undefined, 3);
+    for (let i = 0; i < 1_000; i++) {
+      few.take(`new ${i}`, 3, 1, 1);
+      assert(few.size <= 3);
     }
   });
 });

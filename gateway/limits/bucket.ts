@@ -91,6 +91,72 @@ export class KeyedBuckets {
   }
 }
 
+/** When the two buckets of a key will be full again. */
+interface Pair {
+  firstMs: number;
+  secondMs: number;
+}
+
+/**
+ * As `KeyedBuckets`, but with two buckets for each key, of rates of their own, from which is taken together: that costs hardly more than one. Where
+ * there is no rate, that one has always enough.
+ */
+export class KeyedBucketPairs {
+  readonly #first: Rate | undefined;
+  readonly #second: Rate | undefined;
+  readonly #maxKeys: number;
+  /** In the order in which tokens were last taken. */
+  readonly #pairs = new Map<string, Pair>();
+
+  constructor(first: Rate | undefined, second: Rate | undefined, maxKeys: number) {
+    this.#first = first;
+    this.#second = second;
+    this.#maxKeys = maxKeys;
+  }
+
+  /** How many are kept. */
+  get size(): number {
+    return this.#pairs.size;
+  }
+
+  /** What is kept of a key, for the two that follow; undefined while both of its buckets are full. */
+  find(key: string): Pair | undefined {
+    return this.#pairs.get(key);
+  }
+
+  firstWaitMs(pair: Pair | undefined, nowMs: number, tokens: number): number {
+    return this.#first === undefined || pair === undefined ? 0 : waitMs(this.#first, pair.firstMs, nowMs, tokens);
+  }
+
+  secondWaitMs(pair: Pair | undefined, nowMs: number, tokens: number): number {
+    return this.#second === undefined || pair === undefined ? 0 : waitMs(this.#second, pair.secondMs, nowMs, tokens);
+  }
+
+  /** Takes from both, whether there is enough or not. */
+  take(key: string, nowMs: number, firstTokens: number, secondTokens: number): void {
+    const pair = this.#pairs.get(key);
+    const { firstMs, secondMs } = pair ?? FULL;
+    const [first, second] = [this.#first, this.#second];
+    if (pair !== undefined) this.#pairs.delete(key); // to come last
+    this.#forget(nowMs);
+    const taken = pair ?? { firstMs, secondMs };
+    if (first !== undefined) taken.firstMs = after(first, firstMs, nowMs, firstTokens);
+    if (second !== undefined) taken.secondMs = after(second, secondMs, nowMs, secondTokens);
+    this.#pairs.set(key, taken);
+  }
+
+  #forget(nowMs: number): void {
+    let looks = 2; // more than comes with each token, so that they do not pile up
+    for (const [key, { firstMs, secondMs }] of this.#pairs) {
+      const full = firstMs <= nowMs && secondMs <= nowMs;
+      if (looks-- === 0 || (!full && this.#pairs.size < this.#maxKeys)) return;
+      this.#pairs.delete(key);
+    }
+  }
+}
+
+const FULL: Readonly<Pair> = { firstMs: Number.NEGATIVE_INFINITY, secondMs: Number.NEGATIVE_INFINITY };
+
 function waitMs({ perSecond, burst }: Rate, fullAtMs: number, nowMs: number, tokens: number): number {
   const perTokenMs = 1_000 / perSecond;
   const wait = fullAtMs - nowMs - (burst - Math.min(tokens, burst)) * perTokenMs;

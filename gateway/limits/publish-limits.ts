@@ -3,9 +3,9 @@
  * gateway; and when a client that goes on regardless has to leave. Pure: knows no transport, and does not count what other gateways let through.
  */
 import type { Refusal } from '../protocol.ts';
-import { KeyedBuckets, type Rate } from './bucket.ts';
+import { KeyedBucketPairs, KeyedBuckets, type Rate } from './bucket.ts';
 import { holderOf, isLoopback } from './holder.ts';
-import type { Refusals } from './limits.ts';
+import type { Limit, Refusals } from './limits.ts';
 import { LIMIT_SETTINGS } from './settings.ts';
 
 export interface PublishLimitOptions {
@@ -51,52 +51,74 @@ const BURST_SECONDS = 2;
 /** `MAX_REFUSALS` is about this time. */
 const STRIKE_SECONDS = 10;
 
-const PUBLISHES = 'publishes';
-const BYTES = 'bytes of data';
+/** A limit on publishes, by which words whoever meets it is told, and what it counts. */
+interface PublishLimit {
+  readonly limit: Limit;
+  readonly field: keyof PublishLimitOptions & keyof typeof LIMIT_SETTINGS;
+  readonly by: string;
+  readonly unit: 'publishes' | 'bytes of data';
+}
 
-/** The limits on publishes: whose they are, what they count, and by which words whoever meets one is told. */
+const publishes = (limit: Limit, field: PublishLimit['field'], by: string): PublishLimit => ({
+  limit,
+  field,
+  by,
+  unit: 'publishes',
+});
+const bytes = (limit: Limit, field: PublishLimit['field'], by: string): PublishLimit => ({
+  limit,
+  field,
+  by,
+  unit: 'bytes of data',
+});
+
+/** Whose limits there are: at most one on publishes, and one on their bytes. */
 const ON_PUBLISHES = [
   {
-    limit: 'connection_publishes',
     of: 'connection',
-    field: 'maxPublishesPerSecond',
-    by: 'on this connection',
-    unit: PUBLISHES,
+    publishes: publishes('connection_publishes', 'maxPublishesPerSecond', 'on this connection'),
+    bytes: bytes('connection_bytes', 'maxPublishBytesPerSecond', 'on this connection'),
   },
-  { limit: 'user_publishes', of: 'user', field: 'maxUserPublishesPerSecond', by: 'by this user', unit: PUBLISHES },
-  { limit: 'key_publishes', of: 'key', field: 'maxKeyPublishesPerSecond', by: 'by this API key', unit: PUBLISHES },
   {
-    limit: 'address_publishes',
+    of: 'user',
+    publishes: publishes('user_publishes', 'maxUserPublishesPerSecond', 'by this user'),
+    bytes: bytes('user_bytes', 'maxUserPublishBytesPerSecond', 'by this user'),
+  },
+  {
+    of: 'key',
+    publishes: publishes('key_publishes', 'maxKeyPublishesPerSecond', 'by this API key'),
+    bytes: bytes('key_bytes', 'maxKeyPublishBytesPerSecond', 'by this API key'),
+  },
+  {
     of: 'address',
-    field: 'maxAddressPublishesPerSecond',
-    by: 'from this address',
-    unit: PUBLISHES,
+    publishes: publishes('address_publishes', 'maxAddressPublishesPerSecond', 'from this address'),
+    bytes: undefined,
   },
   {
-    limit: 'connection_bytes',
-    of: 'connection',
-    field: 'maxPublishBytesPerSecond',
-    by: 'on this connection',
-    unit: BYTES,
-  },
-  { limit: 'user_bytes', of: 'user', field: 'maxUserPublishBytesPerSecond', by: 'by this user', unit: BYTES },
-  { limit: 'key_bytes', of: 'key', field: 'maxKeyPublishBytesPerSecond', by: 'by this API key', unit: BYTES },
-  {
-    limit: 'address_bytes',
     of: 'anyAddress',
-    field: 'maxAddressPublishBytesPerSecond',
-    by: 'from this address',
-    unit: BYTES,
+    publishes: undefined,
+    bytes: bytes('address_bytes', 'maxAddressPublishBytesPerSecond', 'from this address'),
   },
-] as const;
-type OnPublishes = (typeof ON_PUBLISHES)[number];
+] as const satisfies readonly {
+  of: keyof Publisher;
+  publishes?: PublishLimit | undefined;
+  bytes?: PublishLimit | undefined;
+}[];
+
+interface Limited {
+  readonly of: keyof Publisher;
+  readonly ofAddress: boolean;
+  readonly publishes: PublishLimit | undefined;
+  readonly bytes: PublishLimit | undefined;
+  readonly buckets: KeyedBucketPairs;
+}
 
 export class PublishLimits {
   readonly #options: PublishLimitOptions;
   readonly #frames: KeyedBuckets | undefined;
   readonly #strikes: KeyedBuckets | undefined;
   /** Those that are set. */
-  readonly #publishes: readonly { readonly on: OnPublishes; readonly buckets: KeyedBuckets }[];
+  readonly #publishes: readonly Limited[];
 
   constructor(options: PublishLimitOptions) {
     this.#options = options;
@@ -104,10 +126,12 @@ export class PublishLimits {
     const strikeRate = { perSecond: maxRefusals / STRIKE_SECONDS, burst: maxRefusals };
     this.#frames = keyed(rateOf(options.maxFramesPerSecond), MAX_BUSY_CONNECTIONS);
     this.#strikes = keyed(maxRefusals === 0 ? undefined : strikeRate, MAX_BUSY_CONNECTIONS);
-    this.#publishes = ON_PUBLISHES.flatMap((on) => {
-      const most = on.of === 'connection' ? MAX_BUSY_CONNECTIONS : MAX_PUBLISHERS;
-      const buckets = keyed(rateOf(options[on.field]), most);
-      return buckets === undefined ? [] : [{ on, buckets }];
+    this.#publishes = ON_PUBLISHES.flatMap(({ of, publishes, bytes }) => {
+      const rates = [publishes, bytes].map((limit) => limit && rateOf(this.#valueOf(limit)));
+      if (rates.every((rate) => rate === undefined)) return [];
+      const most = of === 'connection' ? MAX_BUSY_CONNECTIONS : MAX_PUBLISHERS;
+      const buckets = new KeyedBucketPairs(rates[0], rates[1], most);
+      return [{ of, ofAddress: of === 'address' || of === 'anyAddress', publishes, bytes, buckets }];
     });
   }
 
@@ -130,18 +154,22 @@ export class PublishLimits {
   /** Counts one publish of so many bytes against every limit on it, or, where one of them is reached, against none, and says which and for how long. */
   allow(publisher: Publisher, bytes: number): Refusal | undefined {
     const nowMs = this.#options.clock();
-    const whose = withLimitedAddress(publisher);
-    let met: OnPublishes | undefined;
+    const address = publisher.anyAddress === undefined ? undefined : limited(publisher.anyAddress);
+    let met: PublishLimit | undefined;
     let longestMs = 0;
-    for (const { on, buckets } of this.#publishes) {
-      const name = whose[on.of];
-      const waitMs = name === undefined ? 0 : buckets.waitMs(name, nowMs, on.unit === BYTES ? bytes : 1);
-      if (waitMs > longestMs) [met, longestMs] = [on, waitMs];
+    for (const limit of this.#publishes) {
+      const name = nameOf(limit, publisher, address);
+      const pair = name === undefined ? undefined : limit.buckets.find(name);
+      if (pair === undefined) continue;
+      const publishesMs = limit.buckets.firstWaitMs(pair, nowMs, 1);
+      if (publishesMs > longestMs) [met, longestMs] = [limit.publishes, publishesMs];
+      const bytesMs = limit.buckets.secondWaitMs(pair, nowMs, bytes);
+      if (bytesMs > longestMs) [met, longestMs] = [limit.bytes, bytesMs];
     }
     if (met !== undefined) return this.#refuse(met, longestMs);
-    for (const { on, buckets } of this.#publishes) {
-      const name = whose[on.of];
-      if (name !== undefined) buckets.take(name, nowMs, on.unit === BYTES ? bytes : 1);
+    for (const limit of this.#publishes) {
+      const name = nameOf(limit, publisher, address);
+      if (name !== undefined) limit.buckets.take(name, nowMs, 1, bytes);
     }
     return undefined;
   }
@@ -157,20 +185,25 @@ export class PublishLimits {
     return closes;
   }
 
-  #refuse({ limit, field, by, unit }: OnPublishes, waitMs: number): Refusal {
+  #valueOf({ field }: PublishLimit): number {
+    return this.#options[field];
+  }
+
+  #refuse(met: PublishLimit, waitMs: number): Refusal {
+    const { limit, field, by, unit } = met;
     this.#options.refusals[limit]++;
     const againInMs = Math.ceil(waitMs);
     const error =
-      `More than ${this.#options[field]} ${unit} per second ${by} (${LIMIT_SETTINGS[field].name}); ` +
+      `More than ${this.#valueOf(met)} ${unit} per second ${by} (${LIMIT_SETTINGS[field].name}); ` +
       `this one was not stored, send it again in ${againInMs} ms`;
     return { code: 'too_many', error, againInMs };
   }
 }
 
-function withLimitedAddress(publisher: Publisher): Publisher {
-  if (publisher.anyAddress === undefined) return publisher;
-  const anyAddress = limited(publisher.anyAddress);
-  return { ...publisher, address: publisher.address === undefined ? undefined : anyAddress, anyAddress };
+/** `address`: of the publisher, as limits know it. */
+function nameOf({ of, ofAddress }: Limited, publisher: Publisher, address: string | undefined): string | undefined {
+  const name = publisher[of];
+  return ofAddress && name !== undefined ? address : name;
 }
 
 /** Whose the limit of an address is; nobody's of a loopback address, by which all come where the gateway knows of no client but a proxy. */
