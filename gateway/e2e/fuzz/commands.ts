@@ -20,6 +20,8 @@ const CHANNELS = [
   'notify:@ada',
   'ephemeral:x',
   '@ada',
+  '@github:1',
+  'notify:@:auth0:7Ceve',
   'x',
 ];
 export const NAMES = ['ada', 'bob', 'Åsa', 'Ｂｏｂ', 'User1234', '👩‍👩‍👧‍👦', 'x'.repeat(20)];
@@ -55,6 +57,7 @@ export function publication(random: Random): Fields {
     event: maybe(random, random.pick(['message', 'tick', 'end', 'a.b-c:d'])),
     data: data(random),
     key: maybe(random, `k${random.below(50)}`),
+    keyScope: random.below(4) === 0 ? random.pick(['publisher', 'channel']) : undefined,
   });
 }
 

@@ -10,21 +10,22 @@ const SECRET = 'the secret of the fuzzer, which has more than 32 bytes';
 /** A server's, which may do everything. */
 export const KEY = 'key-of-the-fuzzer-for-everything';
 /** Nobody asks to disconnect these. */
-export const USERS = ['ada', 'bob'] as const;
+export const USERS = ['ada', 'bob', 'github:1', 'auth0|eve', 'Zoë Å', '583231'] as const;
 export type User = (typeof USERS)[number];
 
 /** Settings of a gateway that lets everybody in, and verifies whatever they show. */
 export const AUTHENTICATION = { TOKEN_SECRET: SECRET, API_KEYS: `fuzzer:${KEY}`, ALLOW_ANONYMOUS: 'on' };
 export const FOR_EVERYONE = { subscribe: 'everyone', publish: 'everyone', history: 'everyone', presence: 'everyone' };
 
-const TOKENS = { ada: signed('ada'), bob: signed('bob') };
+/** Who is all digits is a number in the token, as some issuers have it. */
+const TOKENS = new Map(USERS.map((user) => [user, signed(/^\d+$/.test(user) ? Number(user) : user)]));
 
 export function tokenOf(user: User): string {
-  return TOKENS[user];
+  return TOKENS.get(user) ?? '';
 }
 
 /** One that ends in the year 2100. */
-function signed(sub: string): string {
+function signed(sub: string | number): string {
   const encoded = [{ alg: 'HS256' }, { sub, exp: 4_102_444_800 }].map((part) =>
     Buffer.from(JSON.stringify(part)).toString('base64url'),
   );
