@@ -99,6 +99,37 @@ export function presenceConformance(harness: () => Harness, open: OpenGateway): 
       for (const word of [channel, one.gateway, two.gateway]) assert.deepEqual(await harness().traces(word), []);
     });
 
+    it('are of whatever users identity providers have, each told apart', async () => {
+      const { one, two, channel } = await scene();
+      const users = [
+        'auth0|7',
+        'auth0:7C7',
+        'null',
+        '"',
+        '\\',
+        'a\nb',
+        '\n1\n1',
+        '\0',
+        '\u2028',
+        'Zoë',
+        'Zoe\u0308',
+        '\u{1f600}',
+        ' ',
+      ];
+      const members = users.map((user, index) => joining(index % 2 === 0 ? one : two, { user, name: user }));
+      for (const [index, member] of members.entries())
+        assert.equal(await (index % 2 === 0 ? one : two).presence.join(channel, member), true);
+      assert.deepEqual(await listOf(two, channel), byConnection(members.map(memberOf)));
+      for (const { connection } of members) await one.presence.leave(channel, connection);
+      assert.deepEqual(
+        await told(one, channel),
+        ['joined', 'left'].flatMap((notice) =>
+          members.map(({ connection }, i) => [notice, connection, users[i], users[i]]),
+        ),
+      );
+      assert.deepEqual(await harness().traces(channel), []);
+    });
+
     it('are one user on several connections: joined with the first, left with the last', async () => {
       const { one, two, channel } = await scene();
       const ann = { user: 'ann', name: 'Ann' };

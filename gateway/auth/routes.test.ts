@@ -104,7 +104,12 @@ const away = () => Promise.reject(new BrokerUnavailable('away'));
 test('a user gets a ticket, a server and somebody anonymous get none', async () => {
   const { routes } = scene();
   const ticket = routes['/api/ticket'];
-  assert.deepEqual(fields(await ticket(ada, undefined)), { ticket: 'for ada', expiresInMs: 30_000 });
+  assert.deepEqual(fields(await ticket(ada, undefined)), {
+    ticket: 'for ada',
+    expiresInMs: 30_000,
+    user: 'ada',
+    me: '@ada',
+  });
   assert.equal(refusal(await ticket(server(), undefined))[0], 'forbidden');
   assert.equal(refusal(await ticket(ANONYMOUS, undefined))[0], 'unauthorized');
   const [code, error] = refusal(await ticket({ ...ada, byTicket: true }, undefined));

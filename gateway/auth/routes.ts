@@ -9,7 +9,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { Operations, Outcome } from '../operations.ts';
 import { badRequest, type Refusal } from '../protocol.ts';
 import type { Revocations } from './revocations.ts';
-import type { Caller, Rights } from './rights.ts';
+import { type Caller, meOf, type Rights } from './rights.ts';
 import type { Tickets } from './tickets.ts';
 import { MAX_TOKEN_ID_LENGTH, type TokenVerifier } from './tokens.ts';
 import { userSchema } from './users.ts';
@@ -66,7 +66,8 @@ export function authRoutes(parts: AuthRouteParts): AuthRoutes {
       if (caller.kind !== 'user') return refused(caller.kind === 'key' ? NO_TICKET_FOR_KEYS : NO_TICKET_FOR_NOBODY);
       // Or whoever read one in a log could go on for as long as the token holds.
       if (caller.byTicket) return refused(NO_TICKET_FOR_TICKETS);
-      return operations.ask(async () => ({ ...(await tickets.issue(caller.identity)) }));
+      const [user, me] = [caller.identity.user, meOf(caller)];
+      return operations.ask(async () => ({ ...(await tickets.issue(caller.identity)), user, me }));
     },
     '/api/disconnect': async (caller, body) => {
       const refusal = rights.refuseManaging(caller);

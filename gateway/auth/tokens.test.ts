@@ -393,6 +393,20 @@ test('keys of a set verify tokens beside the configured ones, by id or without, 
   assert.match((await refusal(old, by)).error, /signature/);
 });
 
+test('a key of a set that names its algorithm takes no other, and one that does not takes all of its type', async (t) => {
+  const pinned = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+  const keys = [jwk(rsa, 'any'), { ...jwk(pinned, 'pinned'), alg: 'PS384' }, jwk(p384, 'p384')];
+  const by = verifier({}, [secretKey()], (await keySetOf(t, { status: 200, keys })).set);
+  for (const alg of ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const) {
+    assert.equal((await accepted(await token({}, { alg, header: { kid: 'any' } }), by)).user, 'ada');
+    const signed = await token({}, { alg, key: pinned.privateKey, header: { kid: 'pinned' } });
+    if (alg === 'PS384') assert.equal((await accepted(signed, by)).user, 'ada');
+    else assert.match((await refusal(signed, by)).error, /signature/, alg);
+  }
+  assert.equal((await accepted(await token({}, { alg: 'ES384', header: { kid: 'p384' } }), by)).user, 'ada');
+  assert.match((await refusal(await token({}, { alg: 'ES512', header: { kid: 'p384' } }), by)).error, /signature/);
+});
+
 test('while the set cannot be fetched its tokens are unavailable, and those of configured keys are not', async (t) => {
   const { set } = await keySetOf(t, { status: 503, keys: [] });
   const by = verifier({}, [secretKey()], set);
