@@ -153,7 +153,7 @@ describe('a user that lacks a permission', () => {
     const broker = open(t, url);
     await until('it is there', () => broker.status().ready);
     const subscribed = assert.rejects(broker.subscribe('plain:a'), BrokerUnavailable);
-    await assertRefused(broker, /^NOPERM .*channels/);
+    await assertRefused(broker, /^NOPERM .*channel/);
     await subscribed;
     await server.command('ACL', 'SETUSER', 'default', 'allchannels');
     await broker.subscribe('plain:a');

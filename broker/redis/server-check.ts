@@ -69,7 +69,7 @@ function faultOfVersion(info: ReadonlyMap<string, string>): string | undefined {
 }
 
 function faultOfMode(info: ReadonlyMap<string, string>, { kind }: RedisTarget): string | undefined {
-  const mode = info.get('redis_mode');
+  const mode = info.get('redis_mode') ?? info.get('server_mode'); // as Valkey calls it
   if (mode === 'sentinel')
     return 'REDIS_URL leads to a Sentinel: use redis+sentinel://HOST:PORT,HOST:PORT/MASTER, with the name of the master.';
   if (mode === 'cluster' && kind !== 'cluster')
