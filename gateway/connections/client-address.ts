@@ -1,6 +1,6 @@
 /** Reads from a request of uWebSockets.js which address it came from, as the peer and the proxies that are trusted tell it. */
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
-import type { ClientAddress, ProxyHeader } from './forwarded.ts';
+import type { CameByTls, ClientAddress, ProxyHeader } from './forwarded.ts';
 
 export type ReadAddress = (res: HttpResponse, req: HttpRequest) => string;
 
@@ -19,8 +19,19 @@ export function addressReader(
   };
 }
 
+/** Reads from a request whether it came by TLS: to the gateway itself, or to a trusted proxy. */
+export type ReadSecure = (res: HttpResponse, req: HttpRequest) => boolean;
+
+/** `tls`: whether the gateway itself is what speaks TLS. Without a header there is nothing to read. */
+export function secureReader(tls: boolean, cameBy: CameByTls, header: ProxyHeader | undefined): ReadSecure {
+  if (tls) return () => true;
+  if (header === undefined) return () => false;
+  const name = header === 'forwarded' ? header : 'x-forwarded-proto';
+  return (res, req) => cameBy(textOf(res.getRemoteAddressAsText()), linesOf(req, name));
+}
+
 /** Each proxy may have added a line of its own, of which `getHeader` gives one. */
-function linesOf(req: HttpRequest, header: ProxyHeader): string {
+function linesOf(req: HttpRequest, header: ProxyHeader | 'x-forwarded-proto'): string {
   const lines: string[] = [];
   req.forEach((name, value) => {
     if (name === header) lines.push(value);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { clientAddress, type ProxyHeader, parseTrustedProxies } from './forwarded.ts';
+import { cameByTls, clientAddress, type ProxyHeader, parseTrustedProxies } from './forwarded.ts';
 
 function client(
   trusted: string | undefined,
@@ -147,4 +147,21 @@ test('trusted proxies are a number, or addresses and networks', () => {
     assert.ok(!parseTrustedProxies(wrong).ok, wrong);
   assert.equal(client('10.0.0.5/8', '10.9.9.9', '198.51.100.7'), '198.51.100.7');
   assert.equal(client('::ffff:10.0.0.1', '10.0.0.1', '198.51.100.7'), '198.51.100.7');
+});
+
+test('that a request came by TLS is believed of trusted proxies only, and of one of several', () => {
+  const came = (trusted: string | undefined, peer: string, value: string, header: ProxyHeader = 'x-forwarded-for') => {
+    const proxies = trusted === undefined ? undefined : parseTrustedProxies(trusted);
+    assert.ok(proxies?.ok !== false);
+    return cameByTls(proxies?.value, header)(peer, value);
+  };
+  assert.equal(came(undefined, '10.1.2.3', 'https'), false);
+  assert.equal(came(INSIDE, '192.0.2.1', 'https'), false);
+  for (const value of ['https', 'HTTPS', 'wss', 'https, http', 'http,https'])
+    assert.equal(came(INSIDE, '10.1.2.3', value), true, value);
+  for (const value of ['', 'http', 'httpss', 'ws', 'on']) assert.equal(came('1', '192.0.2.1', value), false, value);
+  assert.equal(came('1', '192.0.2.1', 'for=198.51.100.7;proto=https', 'forwarded'), true);
+  assert.equal(came('1', '192.0.2.1', 'for=198.51.100.7;Proto="https", for=10.1.1.1;proto=http', 'forwarded'), true);
+  assert.equal(came('1', '192.0.2.1', 'for=198.51.100.7;proto=http', 'forwarded'), false);
+  assert.equal(came('1', '192.0.2.1', 'proto=https;;=', 'forwarded'), false, 'not well-formed');
 });

@@ -53,6 +53,19 @@ export function clientAddress(trusted: TrustedProxies | undefined, header: Proxy
   };
 }
 
+/**
+ * Whether the request came by TLS, as a trusted proxy tells it. `header` is the whole of `X-Forwarded-Proto`, or of `Forwarded`. That one proxy
+ * says so is enough: the others may be behind what ends TLS. Whoever is believed wrongly is only refused more.
+ */
+export type CameByTls = (peer: string, header: string) => boolean;
+
+export function cameByTls(trusted: TrustedProxies | undefined, header: ProxyHeader): CameByTls {
+  if (trusted === undefined) return () => false;
+  const protocolsIn = header === 'forwarded' ? (value: string) => forwarded(value, 'proto') : commaSeparated;
+  return (peer, value) =>
+    value !== '' && trusts(trusted, peer, 0) && protocolsIn(value).some((each) => /^(?:https|wss)$/i.test(each));
+}
+
 /** The first from the right that is no trusted proxy, or the last there is; the peer's own where one on the way cannot be read. */
 function farthest(trusted: TrustedProxies, peer: string, hops: readonly string[]): string {
   let client = normalized(peer);
@@ -111,6 +124,11 @@ const FORWARDED_PAIR = /[ \t]*(?:([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([
 
 /** Who each proxy got the request from; empty for one that does not say. A header that is not well-formed gives one hop that is no address. */
 function forwardedFor(header: string): readonly string[] {
+  return forwarded(header, 'for');
+}
+
+/** What each proxy says under this name; empty for one that does not say, and one empty text for a header that is not well-formed. */
+function forwarded(header: string, wanted: string): readonly string[] {
   const hops: string[] = [];
   let hop = '';
   const pair = new RegExp(FORWARDED_PAIR); // it keeps its place
@@ -118,7 +136,7 @@ function forwardedFor(header: string): readonly string[] {
     const match = pair.exec(header);
     if (match === null) return [''];
     const [, name = '', quoted, plain = '', end] = match;
-    if (name.toLowerCase() === 'for') hop = quoted?.replace(/\\(.)/g, '$1') ?? plain;
+    if (name.toLowerCase() === wanted) hop = quoted?.replace(/\\(.)/g, '$1') ?? plain;
     if (end === ';') continue;
     hops.push(hop);
     hop = '';

@@ -4,7 +4,7 @@ import {
   bindPreflight,
   CANNOT_SERVE,
   readAsked,
-  refuseOrigin,
+  refuseAsked,
   SseResponse,
   type SseResponseOptions,
   turnAway,
@@ -20,11 +20,15 @@ export function bindMonitoring(app: BoundApp, options: MonitoringOptions): void 
   const { monitor, connections, admission, tally } = options;
   app.get('/monitoring', (res, req) => {
     const response = new SseResponse(res, new MonitorStream(monitor), options);
-    res.onAborted(() => response.closed('aborted'));
+    let aborted = false;
+    res.onAborted(() => {
+      aborted = true;
+      response.closed('aborted');
+    });
     tally.received++;
     const asked = readAsked(res, req, options);
-    if (!asked.allowed) {
-      refuseOrigin(res, asked, options);
+    if (asked.refusal !== undefined) {
+      refuseAsked(res, asked, () => aborted, options);
     } else if (!connections.taking) {
       turnAway(res, asked, CANNOT_SERVE, options);
     } else {

@@ -11,8 +11,9 @@ import { statusLine } from '../protocol.ts';
 import type { BoundApp } from '../tls/bound-app.ts';
 import { type ApiAnswer, type Handler, type Method, type Routes, refusal } from './api.ts';
 import { type Headers, PAGE_HEADERS } from './headers.ts';
-import { corsHeaders, type OriginCheck, preflightHeaders } from './origin.ts';
+import { corsHeaders, preflightHeaders } from './origin.ts';
 import { acceptsGzip, type Page } from './pages.ts';
+import type { CheckRequest } from './request-check.ts';
 
 export interface HttpOptions {
   readonly routes: Routes;
@@ -20,7 +21,7 @@ export interface HttpOptions {
   readonly readAddress: ReadAddress;
   /** Files of the demo pages, by path. */
   readonly pages: ReadonlyMap<string, Page>;
-  readonly originAllowed: OriginCheck;
+  readonly checkRequest: CheckRequest;
   readonly tally: Tally;
   readonly log: Logger;
   readonly maxBodyBytes: number;
@@ -47,6 +48,8 @@ interface Exchange {
   readonly head: boolean;
   /** What lets a page of another origin see the answer, if it may. */
   readonly cors: Headers;
+  /** Whether the connection ends with the answer. */
+  readonly isLast: boolean;
   aborted: boolean;
 }
 
@@ -56,15 +59,11 @@ const WEB_SOCKETS: ReadonlySet<string> = new Set(['/ws', '/chat', '/notification
 const STREAMS: ReadonlySet<string> = new Set(['/events', '/monitoring']);
 
 export function bindHttp(app: BoundApp, options: HttpOptions): void {
-  for (const [path, page] of options.pages)
-    app.get(path, (res, req) => sendPage(res, req, page, everywhere(options), false));
-
   app.any('/*', (res, req) => {
     options.tally.received++;
     const method = req.getMethod().toUpperCase();
     const path = req.getUrl();
-    const given = req.getHeader('origin') || undefined;
-    const allowed = options.originAllowed(given, req.getHeader('host') || undefined);
+    const { origin, admission, refusal: refused, isLast } = options.checkRequest(res, req);
     const guarded = path.startsWith(GUARDED);
     const exchange: Exchange = {
       res,
@@ -75,23 +74,32 @@ export function bindHttp(app: BoundApp, options: HttpOptions): void {
       traceparent: req.getHeader('traceparent'),
       address: guarded ? options.readAddress(res, req) : '',
       head: method === 'HEAD',
-      cors: corsHeaders(given, allowed),
+      cors: corsHeaders(origin, admission),
+      isLast,
       aborted: false,
     };
     res.onAborted(() => {
       exchange.aborted = true;
     });
 
-    const page = method === 'HEAD' ? options.pages.get(path) : undefined;
+    if (refused !== undefined) {
+      send(exchange, refusal(refused), options);
+      return;
+    }
+    const page = method === 'GET' || method === 'HEAD' ? options.pages.get(path) : undefined;
+    if (isLast && (page !== undefined || method === 'OPTIONS')) {
+      send(exchange, refusal({ code: 'bad_request', error: 'This request takes no body' }), options);
+      return;
+    }
     if (page !== undefined) {
-      sendPage(res, req, page, everywhere(options), true);
+      sendPage(res, req, page, everywhere(options), method === 'HEAD');
       return;
     }
     const methods = Object.hasOwn(options.routes, path) ? options.routes[path] : undefined;
     const allow =
       methods === undefined ? allowElsewhere(path, options.pages) : [...Object.keys(methods), 'OPTIONS'].join(', ');
     const handler = methods?.[(method === 'HEAD' ? 'GET' : method) as Method];
-    if (handler !== undefined && !allowed && method === 'POST') {
+    if (handler !== undefined && admission === false && method === 'POST') {
       const error =
         'Pages of this origin may not publish; the gateway allows its own origin and those in ALLOWED_ORIGINS';
       send(exchange, refusal({ code: 'forbidden', error }), options);
@@ -110,7 +118,7 @@ export function bindHttp(app: BoundApp, options: HttpOptions): void {
       res.cork(() => {
         res.writeStatus('204 No Content');
         writeHeaders(res, [['Allow', allow], ...everywhere(options)]);
-        if (allowed) writeHeaders(res, [...exchange.cors, ...preflightHeaders(allow)]);
+        if (admission !== false) writeHeaders(res, [...exchange.cors, ...preflightHeaders(allow)]);
         res.endWithoutBody();
       });
     } else if (WEB_SOCKETS.has(path) && method === 'GET') {
@@ -159,8 +167,15 @@ function send(
   headers: Headers = [],
 ): void {
   if (status >= 400) options.tally.errors++;
+  if (exchange.isLast) {
+    // Never at once: what the library takes for the next request would be served before the connection ends. In a later turn it ends it.
+    setImmediate(() => write(exchange, { status, type, headers: [...own, ...headers], body }, options));
+  } else write(exchange, { status, type, headers: [...own, ...headers], body }, options);
+}
+
+function write(exchange: Exchange, { status, type, headers = [], body }: ApiAnswer, options: HttpOptions): void {
   if (exchange.aborted) return;
-  const { res, cors, head } = exchange;
+  const { res, cors, head, isLast } = exchange;
   res.cork(() => {
     res.writeStatus(statusLine(status));
     res.writeHeader('Content-Type', type);
@@ -168,11 +183,11 @@ function send(
     if (status === 401) res.writeHeader('WWW-Authenticate', 'Bearer');
     writeHeaders(res, everywhere(options));
     writeHeaders(res, cors);
-    writeHeaders(res, own);
     writeHeaders(res, headers);
-    if (head)
+    if (head && isLast) res.endWithoutBody(0, true);
+    else if (head)
       res.endWithoutBody(); // without the length: told one, this uWS waits for the body and answers nothing more
-    else res.end(body);
+    else res.end(body, isLast);
   });
 }
 

@@ -9,10 +9,12 @@ import { Revocations } from '../auth/revocations.ts';
 import { Rights } from '../auth/rights.ts';
 import { Tickets } from '../auth/tickets.ts';
 import { TokenVerifier } from '../auth/tokens.ts';
-import { addressReader } from '../connections/client-address.ts';
+import { addressReader, secureReader } from '../connections/client-address.ts';
 import type { Connections } from '../connections/connections.ts';
-import { clientAddress } from '../connections/forwarded.ts';
+import { cameByTls, clientAddress } from '../connections/forwarded.ts';
+import { type AllowedHosts, hostCheck, isLoopbackName } from '../http/hosts.ts';
 import { originCheck } from '../http/origin.ts';
+import { requestCheck } from '../http/request-check.ts';
 import { Admission } from '../limits/admission.ts';
 import { LoopLag } from '../limits/loop-lag.ts';
 import { PublishLimits } from '../limits/publish-limits.ts';
@@ -52,7 +54,7 @@ export function buildAccess(config: Config, broker: Broker, connections: Connect
     admission: new Admission({ ...config, ...measured, lagMs: () => loopLag.read() }),
     publishLimits: new PublishLimits({ ...config, ...measured }),
     readAddress: buildAddressReader(config),
-    originAllowed: originCheck(config.allowedOrigins),
+    checkRequest: buildRequestCheck(config),
   };
 }
 
@@ -66,4 +68,21 @@ function buildTokens({ auth }: Config, { log, now }: Surroundings): TokenVerifie
 
 function buildAddressReader({ trustedProxies, proxyHeader, proxyProtocol }: Config) {
   return addressReader(clientAddress(trustedProxies, proxyHeader), trustedProxies && proxyHeader, proxyProtocol);
+}
+
+function buildRequestCheck(config: Config) {
+  const { allowedOrigins, tls, trustedProxies, proxyHeader } = config;
+  return requestCheck({
+    originAllowed: originCheck(allowedOrigins),
+    hostAllowed: hostCheck(hostsOf(config)),
+    readSecure: secureReader(tls !== undefined, cameByTls(trustedProxies, proxyHeader), trustedProxies && proxyHeader),
+  });
+}
+
+/**
+ * Unless the settings say: what is for this machine only and asks nobody who they are answers for this machine only, or any page of the world
+ * could use it through its visitors' browsers. Where a proxy stands before it, that is who decides on hosts.
+ */
+function hostsOf({ allowedHosts, auth, host, trustedProxies }: Config): AllowedHosts {
+  return allowedHosts ?? (auth.open && isLoopbackName(host) && trustedProxies === undefined ? [] : '*');
 }

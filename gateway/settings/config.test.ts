@@ -33,6 +33,10 @@ const HASHED = `sha256:${'0123456789abcdef'.repeat(4)}`;
 /** Good and wrong values of every setting that is no integer; the type refuses a table that leaves one out. */
 const EXAMPLES: Readonly<Record<Exclude<Field, IntegerField>, Examples>> = {
   internalPort: { good: ['0', '9080', '65535'], wrong: ['65536', '-1', 'http', '1e3'] },
+  allowedHosts: {
+    good: ['gw.example', 'A.example, *.b.example', '192.0.2.1, [::1]', '*'],
+    wrong: ['gw.example:8080', 'http://gw.example', 'a/b', 'a,,b', '*.*.a'],
+  },
   internalHost: { good: ['0.0.0.0', '::1', 'localhost'], wrong: ['127.0.0', 'a b', '127.0.0.1:9080'] },
   host: {
     good: ['0.0.0.0', '::', 'localhost', 'gw-1.internal'],
@@ -63,6 +67,7 @@ const EXAMPLES: Readonly<Record<Exclude<Field, IntegerField>, Examples>> = {
       'https://a.example',
       'https://a.example, http://localhost:3000',
       'https://*.a.example:8443, http://*.localhost:3000',
+      'https://A.example:443/, http://localhost:*, capacitor://localhost, null',
     ],
     wrong: [
       'https://*',
@@ -71,14 +76,11 @@ const EXAMPLES: Readonly<Record<Exclude<Field, IntegerField>, Examples>> = {
       'https://a.*.example',
       'https://*.*.a.example',
       'https://*a.example',
-      'https://*.a.example/',
       'https://*.192.0.2.1',
       '*.a.example',
       'a.example',
-      'https://a.example/',
-      'https://A.example',
+      'https://a.example/path',
       'https://a.example,*',
-      'https://a.example:443',
       ',',
     ],
   },

@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os';
 import { AUTH_SETTINGS, type AuthConfig, readAuth } from '../auth/settings.ts';
 import { PROXY_HEADERS, parseTrustedProxies, type TrustedProxies } from '../connections/forwarded.ts';
 import { DRAIN_SETTINGS, faultOfDrain } from '../drain/drain-settings.ts';
+import { type AllowedHosts, parseHosts } from '../http/hosts.ts';
 import { type AllowedOrigins, parseOrigins } from '../http/origin.ts';
 import { LIMIT_SETTINGS } from '../limits/settings.ts';
 import type { TlsFiles } from '../tls/certificate.ts';
@@ -132,10 +133,22 @@ const OWN_SETTINGS = {
     parse: (path) => ({ ok: true, value: path }),
   }),
   allowedOrigins: text<AllowedOrigins>('ALLOWED_ORIGINS', [], {
-    allowed: 'origins such as https://a.example or, for all subdomains, https://*.a.example, separated by commas, or *',
+    allowed:
+      'origins such as https://a.example, https://*.a.example (all subdomains), http://localhost:* (all ports), capacitor://localhost or chrome-extension://ID (apps and extensions) ' +
+      'or null, separated by commas; or *',
     fallbackText: 'same origin',
-    about: "The origins, besides the gateway's own, whose pages may connect and publish.",
+    about:
+      "The origins, besides the gateway's own, whose pages may connect and publish. null is what local files and sandboxed frames send, whoever made them.",
     parse: parseOrigins,
+  }),
+  allowedHosts: text<AllowedHosts | undefined>('ALLOWED_HOSTS', undefined, {
+    allowed:
+      'names and addresses without ports such as gateway.example.com or, for all subdomains, *.example.com, separated by commas, or *',
+    fallbackText: 'see there',
+    about:
+      'The hosts by which the gateway may be reached: another Host is answered with 403. Those of this machine (localhost, 127.0.0.0/8, [::1]) always may. Without it any host may, but where ' +
+      'there is no authentication, HOST is of this machine and no TRUSTED_PROXIES are set, only those of this machine: a page could otherwise have its own name lead to a gateway that is not for it.',
+    parse: parseHosts,
   }),
   trustedProxies: text<TrustedProxies | undefined>('TRUSTED_PROXIES', undefined, {
     allowed: 'addresses and networks such as 10.0.0.0/8, separated by commas, or how many proxies there are, 1 to 16',

@@ -8,7 +8,8 @@ import type { ReadAddress } from '../connections/client-address.ts';
 import type { Connection, Connections } from '../connections/connections.ts';
 import type { Tally } from '../figures/tally.ts';
 import type { Headers } from '../http/headers.ts';
-import { corsHeaders, type OriginCheck, preflightHeaders } from '../http/origin.ts';
+import { corsHeaders, preflightHeaders } from '../http/origin.ts';
+import type { CheckRequest } from '../http/request-check.ts';
 import type { Admission, Place } from '../limits/admission.ts';
 import type { Logger } from '../log.ts';
 import type { Membership, Person } from '../presence/members.ts';
@@ -20,7 +21,7 @@ export interface SseResponseOptions {
   readonly connections: Connections;
   readonly admission: Admission;
   readonly readAddress: ReadAddress;
-  readonly originAllowed: OriginCheck;
+  readonly checkRequest: CheckRequest;
   readonly tally: Tally;
   readonly log: Logger;
   readonly newId: () => string;
@@ -50,7 +51,12 @@ export interface StreamSource {
 export interface Asked {
   /** What every answer to it has: to browsers to be careful, and, if it may, to let a page of another origin see the answer. */
   readonly headers: Headers;
-  readonly allowed: boolean;
+  /** Why it is refused, whatever it asks for: its host, or the origin of the page that asks. */
+  readonly refusal: Refusal | undefined;
+  /** Whether the connection must end with the answer. */
+  readonly isLast: boolean;
+  /** Whether it has a `Last-Event-ID`, of whatever text. */
+  readonly hasLastEventId: boolean;
   /** Whether whoever asks is an EventSource, which gives up for good on any status but 200. */
   readonly eventSource: boolean;
   /** The client's. */
@@ -64,13 +70,15 @@ const RETRY_AFTER_SECONDS = 2;
 export function readAsked(
   res: HttpResponse,
   req: HttpRequest,
-  { originAllowed, readAddress, headers }: SseResponseOptions,
+  { checkRequest, readAddress, headers }: SseResponseOptions,
 ): Asked {
-  const origin = req.getHeader('origin') || undefined;
-  const allowed = originAllowed(origin, req.getHeader('host') || undefined);
+  const { origin, admission, refusal, isLast, hasLastEventId } = checkRequest(res, req);
+  const foreign = admission === false ? FOREIGN_ORIGIN : undefined;
   return {
-    headers: [...headers, ...corsHeaders(origin, allowed)],
-    allowed: allowed !== false,
+    headers: [...headers, ...corsHeaders(origin, admission)],
+    refusal: refusal ?? (isLast ? HAS_BODY : foreign),
+    isLast,
+    hasLastEventId,
     eventSource: req.getHeader('accept').includes('text/event-stream'),
     address: readAddress(res, req),
   };
@@ -78,11 +86,20 @@ export function readAsked(
 
 export function bindPreflight(app: BoundApp, path: string, options: SseResponseOptions): void {
   app.options(path, (res, req) => {
-    const { headers, allowed } = readAsked(res, req, options);
+    const asked = readAsked(res, req, options);
+    const { headers, refusal } = asked;
+    let aborted = false;
+    res.onAborted(() => {
+      aborted = true;
+    });
+    if (refusal !== undefined && refusal !== FOREIGN_ORIGIN) {
+      refuseAsked(res, asked, () => aborted, options);
+      return;
+    }
     res.cork(() => {
       res.writeStatus('204 No Content');
       writeHeaders(res, headers);
-      if (allowed) writeHeaders(res, preflightHeaders('GET, OPTIONS'));
+      if (refusal === undefined) writeHeaders(res, preflightHeaders('GET, OPTIONS'));
       res.endWithoutBody();
     });
   });
@@ -106,10 +123,26 @@ function writeStreamHead(res: HttpResponse, headers: Headers): void {
   writeHeaders(res, headers);
 }
 
-export function refuseOrigin(res: HttpResponse, asked: Asked, options: SseResponseOptions): void {
-  const error =
-    'Pages of this origin may not read events; the gateway allows its own origin and those in ALLOWED_ORIGINS';
-  refuse(res, asked, { code: 'forbidden', error }, options);
+const HAS_BODY: Refusal = { code: 'bad_request', error: 'A request for a stream takes no body' };
+const FOREIGN_ORIGIN: Refusal = {
+  code: 'forbidden',
+  error: 'Pages of this origin may not read events; the gateway allows its own origin and those in ALLOWED_ORIGINS',
+};
+
+/** Refuses a request for what it is, in a later turn where it must be the last of its connection: or what the library takes for the next one would be served before. */
+export function refuseAsked(
+  res: HttpResponse,
+  asked: Asked,
+  aborted: () => boolean,
+  options: SseResponseOptions,
+): void {
+  const { refusal, isLast } = asked;
+  if (refusal === undefined) return;
+  if (!isLast) refuse(res, asked, refusal, options);
+  else
+    setImmediate(() => {
+      if (!aborted()) refuse(res, asked, refusal, options);
+    });
 }
 
 /** Refuses for good: the request will not be answered otherwise when it is made again. */
@@ -120,7 +153,7 @@ export function refuse(res: HttpResponse, asked: Asked, { code, error }: Refusal
     res.writeHeader('Content-Type', 'application/json');
     if (code === 'unauthorized') res.writeHeader('WWW-Authenticate', 'Bearer');
     writeHeaders(res, asked.headers);
-    res.end(JSON.stringify({ error: { code, message: error } }));
+    res.end(JSON.stringify({ error: { code, message: error } }), asked.isLast);
   });
 }
 

@@ -11,7 +11,7 @@ import {
   CANNOT_SERVE,
   readAsked,
   refuse,
-  refuseOrigin,
+  refuseAsked,
   SseResponse,
   type SseResponseOptions,
   turnAway,
@@ -51,8 +51,8 @@ function begin(exchange: Exchange, res: HttpResponse, req: HttpRequest, options:
   options.tally.received++;
   const query = new URLSearchParams(req.getQuery() ?? '');
   const decoded = decodeStreamRequest(query, req.getHeader('last-event-id'), options.maxChannels);
-  if (!asked.allowed) {
-    refuseOrigin(res, asked, options);
+  if (asked.refusal !== undefined) {
+    refuseAsked(res, asked, () => exchange.aborted, options);
   } else if (!decoded.ok) {
     if (decoded.refusal.code === 'too_many') options.tally.refusals.channels++;
     refuse(res, asked, decoded.refusal, options);

@@ -7,7 +7,7 @@ import { type Caller, userOf } from '../auth/rights.ts';
 import type { ReadAddress } from '../connections/client-address.ts';
 import type { Connection, Connections } from '../connections/connections.ts';
 import type { Tally } from '../figures/tally.ts';
-import type { OriginCheck } from '../http/origin.ts';
+import type { CheckRequest } from '../http/request-check.ts';
 import type { Admission, Place } from '../limits/admission.ts';
 import type { Logger } from '../log.ts';
 import type { Membership } from '../presence/members.ts';
@@ -31,7 +31,7 @@ export interface WebSocketOptions {
   readonly tally: Tally;
   readonly connections: Connections;
   readonly turns: Turns;
-  readonly originAllowed: OriginCheck;
+  readonly checkRequest: CheckRequest;
   readonly log: Logger;
   readonly newId: () => string;
   readonly now: () => number;
@@ -179,7 +179,7 @@ function upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context
   const extensions = agreedOffer(options.compression, (name) => req.getHeader(name));
   const query = new URLSearchParams(req.getQuery() ?? '');
   const address = options.readAddress(res, req);
-  const originAllowed = options.originAllowed(req.getHeader('origin') || undefined, req.getHeader('host') || undefined);
+  const { admission, refusal: refused } = options.checkRequest(res, req);
   const open = (opening: Opening | TurnedAway) => {
     if (aborted) return;
     const data = { opening, socket: undefined, place: undefined };
@@ -187,7 +187,11 @@ function upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context
     // were open. It seems that, when it returns, cork reads the response's state where there is a WebSocket by then.
     res.upgrade<SocketData>(data, key, answeredProtocol(protocols) ?? '', extensions, context);
   };
-  if (!originAllowed) {
+  if (refused !== undefined) {
+    open({ refusal: refused, code: refused.code === 'forbidden' ? CLOSE.forbidden : CLOSE.badRequest });
+    return;
+  }
+  if (admission === false) {
     open(FORBIDDEN_ORIGIN);
     return;
   }

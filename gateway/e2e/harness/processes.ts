@@ -19,10 +19,13 @@ const SETPRIV = '/usr/bin/setpriv';
 const NO_DRAIN_TIMES = { DRAIN_SETTLE_MS: '0', DRAIN_WINDOW_MS: '0' };
 /** Nor is anybody turned away because this machine had something else to do. */
 const NO_LAG_LIMIT = { MAX_EVENT_LOOP_LAG_MS: '0' };
+/** What tests write as `Host` where they write requests by hand. */
+const HOSTS = { ALLOWED_HOSTS: 'x, gateway' };
 const ENVIRONMENT = {
   ...{ PATH: '/usr/bin:/bin', HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn' },
   ...NO_DRAIN_TIMES,
   ...NO_LAG_LIMIT,
+  ...HOSTS,
 };
 
 /** For a test of what a gateway keeps. Garbage is collected early, so that it is not mistaken for that: left to itself the heap swings by up to a hundred megabytes. */
