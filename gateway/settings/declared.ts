@@ -88,11 +88,22 @@ export interface Settings {
    */
   readonly CHANNELS_FILE?: string | undefined;
   /**
-   * The origins, besides the gateway's own, whose pages may connect and publish.
-   * Allowed: origins such as https://a.example or, for all subdomains, https://*.a.example, separated by
-   * commas, or *. Default: same origin.
+   * The origins, besides the gateway's own, whose pages may connect and publish. null is what local
+   * files and sandboxed frames send, whoever made them.
+   * Allowed: origins such as https://a.example, https://*.a.example (all subdomains), http://localhost:*
+   * (all ports), capacitor://localhost or chrome-extension://ID (apps and extensions) or null, separated
+   * by commas; or *. Default: same origin.
    */
   readonly ALLOWED_ORIGINS?: string | undefined;
+  /**
+   * The hosts by which the gateway may be reached: another Host is answered with 403. Those of this
+   * machine (localhost, 127.0.0.0/8, [::1]) always may. Without it any host may, but where there is no
+   * authentication, HOST is of this machine and no TRUSTED_PROXIES are set, only those of this machine:
+   * a page could otherwise have its own name lead to a gateway that is not for it.
+   * Allowed: names and addresses without ports such as gateway.example.com or, for all subdomains,
+   * *.example.com, separated by commas, or *. Default: see there.
+   */
+  readonly ALLOWED_HOSTS?: string | undefined;
   /**
    * The proxies in front of the gateway whose word counts on which address a client has. Without it a
    * client has the address that is connected, which behind a proxy is the proxy.
