@@ -27,6 +27,7 @@ test('an origin of the list is allowed exactly as it stands there', () => {
     'https://x.a.example',
     'https://a.example.evil.example',
     'https://A.example',
+    'HTTPS://a.example',
     'http://localhost',
   ])
     assert.ok(!allowed(origin, 'gw.example'), origin);

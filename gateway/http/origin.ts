@@ -87,7 +87,7 @@ function patternCheck(pattern: string): (origin: string) => boolean {
 
 /** One part of a host's name or several. */
 const LABELS = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
-const WEB = /^https?:\/\//;
+const WEB = /^https?:\/\//i;
 
 /** The origin or pattern as it is compared with what browsers send; undefined for what is none. */
 function normalized(given: string): string | undefined {
