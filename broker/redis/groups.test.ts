@@ -53,6 +53,27 @@ describe('publishes that come in one turn', () => {
     assert.equal(await later, '1-0');
   });
 
+  it('fail by themselves where sending throws, and hold nobody up', async () => {
+    const groups = new Groups(
+      ({ channel }) => {
+        if (channel === 'broken') throw new Error('cannot be sent');
+        return Promise.resolve(['1-0']);
+      },
+      () => undefined,
+    );
+    const broken = Promise.allSettled([groups.add('broken', '1', false), groups.add('broken', '2', false)]);
+    const beside = groups.add('beside', '1', false);
+    groups.flush();
+    assert.deepEqual(
+      (await broken).map(({ status }) => status),
+      ['rejected', 'rejected'],
+    );
+    assert.equal(await beside, '1-0');
+    const later = groups.add('beside', '2', false);
+    groups.flush();
+    assert.equal(await later, '1-0');
+  });
+
   it('go once, though sending is itself an occasion to send what waits', () => {
     const sent: string[] = [];
     const groups: Groups = new Groups(

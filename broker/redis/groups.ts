@@ -60,13 +60,16 @@ export class Groups {
   flush(): void {
     if (this.#waiting.size === 0 || this.#flushing) return;
     this.#flushing = true; // sending is what calls this, too
-    for (const group of [...this.#waiting.values()]) this.#sendNow(group);
-    this.#flushing = false;
+    try {
+      for (const group of [...this.#waiting.values()]) this.#sendNow(group);
+    } finally {
+      this.#flushing = false;
+    }
   }
 
   #sendNow(group: Waiting): void {
     this.#waiting.delete(group.channel);
-    this.#send(group).then(
+    this.#sent(group).then(
       (ids) => {
         for (const [index, { resolve }] of group.waiters.entries()) resolve(ids[index] ?? '');
       },
@@ -74,5 +77,14 @@ export class Groups {
         for (const { reject } of group.waiters) reject(error);
       },
     );
+  }
+
+  /** A send that throws fails its own group only: the others are sent, and those that come later. */
+  #sent(group: Group): Promise<readonly Position[]> {
+    try {
+      return this.#send(group);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 }

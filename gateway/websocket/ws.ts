@@ -15,6 +15,7 @@ import { CLOSE, errorFrame, frame, type Refusal } from '../protocol.ts';
 import { DISABLED, SHARED_COMPRESSOR, SHARED_DECOMPRESSOR } from '../socket-library.ts';
 import type { BoundApp } from '../tls/bound-app.ts';
 import { agreedOffer, type Compression } from './compression.ts';
+import { Outbox, type Sender } from './outbox.ts';
 import type { Cast } from './socket-feed.ts';
 import type { Handshake, Outlet, SocketSession } from './socket-session.ts';
 import type { Taker, Turns } from './turns.ts';
@@ -87,6 +88,9 @@ export function castBy(app: TemplatedApp, compressedFrom: number): Cast {
 
 function bind(app: BoundApp, path: string, openSession: OpenSession, options: WebSocketOptions): void {
   const { connections, admission, turns, tally } = options;
+  // Never from within `drain`: a send of more than 16 KB that fills the socket again there is never followed by another `drain`, and the rest
+  // of it never sent. (In this build `us_socket_write2` does not tell the loop that a write has failed, so that it stops polling.)
+  const roomy = new Outbox(setImmediate);
   app.ws<SocketData>(path, {
     idleTimeout: options.idleTimeoutSeconds,
     sendPingsAutomatically: true,
@@ -150,7 +154,8 @@ function bind(app: BoundApp, path: string, openSession: OpenSession, options: We
     },
 
     drain(ws) {
-      ws.getUserData().socket?.drained();
+      const { socket } = ws.getUserData();
+      if (socket?.awaitsTurn()) roomy.add(socket);
     },
 
     close(ws, code) {
@@ -224,13 +229,15 @@ const SLOW: Refusal = {
   error: 'This connection does not read what it is sent; connect again and resume from the last position',
 };
 
-class Socket implements Outlet, Connection, Taker {
+class Socket implements Outlet, Connection, Taker, Sender {
   readonly session: SocketSession;
   readonly #ws: WebSocket<SocketData>;
   readonly #options: WebSocketOptions;
   #open = true;
   /** Whether the gateway ends it: then it does not matter any more what was asked for. */
   #ending = false;
+  /** Whether it is known already that it has room again. */
+  #roomy = false;
 
   constructor(ws: WebSocket<SocketData>, options: WebSocketOptions, open: (outlet: Outlet) => SocketSession) {
     this.#ws = ws;
@@ -312,8 +319,22 @@ class Socket implements Outlet, Connection, Taker {
     if (this.#open) this.session.end(refusal);
   }
 
-  drained(): void {
-    if (this.#ws.getBufferedAmount() <= this.#options.maxBackpressureBytes / 2) this.session.drained();
+  /** Something that waited was sent. True where that is news: then `flush` is to be called once this turn of the loop is over. */
+  awaitsTurn(): boolean {
+    if (this.#roomy) return false;
+    this.#roomy = true;
+    return true;
+  }
+
+  /** Goes on writing, if there is room. */
+  flush(): void {
+    this.#roomy = false;
+    if (!this.#open || this.#ws.getBufferedAmount() > this.#options.maxBackpressureBytes / 2) return;
+    try {
+      this.session.drained();
+    } catch (fault) {
+      this.fail(fault);
+    }
   }
 
   fail(fault: unknown): void {
