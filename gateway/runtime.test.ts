@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -148,6 +148,19 @@ describe('before it is built', () => {
     const some = run(project(t, { abis: [versions.modules] }), ['infra/preflight.cjs']);
     refused(some, /not installed: .*zod.*typescript.*: type "npm ci"/);
     assert.doesNotMatch(some.stderr, /uWebSockets/);
+  });
+
+  test('optional packages that build it are named where they were left out', (t) => {
+    const folder = project(t, { abis: [versions.modules] });
+    const { dependencies, devDependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const program = `@esbuild/${platform}-${arch}`;
+    for (const name of Object.keys({ ...dependencies, ...devDependencies })) {
+      mkdirSync(join(folder, 'node_modules', name), { recursive: true });
+      const optionalDependencies = name === 'esbuild' ? { [program]: '1.0.0', '@esbuild/other-arch': '1.0.0' } : {};
+      writeFileSync(join(folder, 'node_modules', name, 'package.json'), JSON.stringify({ optionalDependencies }));
+    }
+    const sentence = new RegExp(`left out: ${program}: type "npm ci" without --omit=optional`);
+    refused(run(folder, ['infra/preflight.cjs']), sentence);
   });
 
   test('nothing is said where all is there', () => {
