@@ -12,6 +12,8 @@ const ROOT = new URL('../../', import.meta.url);
 const DOCUMENTS = [
   'README.md',
   'CHANGELOG.md',
+  '.github/CONTRIBUTING.md',
+  '.github/SECURITY.md',
   'gateway/PROTOCOL.md',
   'gateway/client/README.md',
   'gateway/server/README.md',
@@ -20,8 +22,8 @@ const DOCUMENTS = [
   'k8s/README.md',
 ];
 
-/** What documents write as settings are written, and is none: it is the compose file's. */
-const OTHER_VARIABLES = ['GRAFANA_PASSWORD'];
+/** What documents write as settings are written, and are none: the compose file's, and the Dockerfile's. */
+const OTHER_VARIABLES = ['GRAFANA_PASSWORD', 'NODE_IMAGE'];
 
 const read = (path: string): string => readFileSync(new URL(path, ROOT), 'utf8');
 
