@@ -23,6 +23,11 @@ export interface Message {
   readonly data: string;
   /** Two publishes to a channel with one key within `KEY_LIFETIME_MS` store one event. */
   readonly key?: string | undefined;
+  /**
+   * Asked just before it is sent, which may be a while after the call where the engine was away. Where it is not true any more nothing is sent,
+   * and the call rejects with `BrokerUnavailable`.
+   */
+  readonly stillHolds?: (() => boolean) | undefined;
 }
 
 /** One event of a channel with history, or, with `id` and `prev` both `''`, of an ephemeral one. */
@@ -88,6 +93,9 @@ export const KEY_LIFETIME_MS = 5 * 60_000;
  * is not mistaken for one that lost events, and ids go on growing.
  */
 export const HEAD_EXTRA_LIFETIME_MS = 7 * 24 * 3_600_000;
+
+/** Why a message was not sent that does not hold any more. */
+export const OVERTAKEN = 'What was to be published does not hold any more.';
 
 /** What a broker tells its gateway. All calls come from the event loop, never from within a call to the broker. */
 export interface Listener {

@@ -163,6 +163,17 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
         assert.equal((await broker.readAfter(channel, ORIGIN, 1_000)).events.length, scoped.length);
       });
 
+      it('sends nothing that does not hold any more when it would be sent, and says so', async () => {
+        const { broker, heard } = await gateway();
+        const channel = fresh('plain');
+        await broker.subscribe(channel);
+        await assert.rejects(broker.publish(channel, { ...message(1), stillHolds: () => false }), BrokerUnavailable);
+        const { id } = await broker.publish(channel, { ...message(2), stillHolds: () => true });
+        await until('the other one arrives', () => heard.ids(channel).includes(id));
+        assert.deepEqual(idsOf(await broker.readAfter(channel, ORIGIN, 10)), [id]);
+        assert.deepEqual(heard.ids(channel), [id]);
+      });
+
       it('carries names and data byte for byte', async () => {
         const { broker, heard } = await gateway();
         const channel = fresh('plain');

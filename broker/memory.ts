@@ -18,6 +18,7 @@ import {
   type Listener,
   type Message,
   ORIGIN,
+  OVERTAKEN,
   type Page,
   type Position,
   type Published,
@@ -211,6 +212,7 @@ export class MemoryBroker implements Broker {
 
   async publish(channel: string, message: Message): Promise<Published> {
     this.#assertOpen();
+    if (message.stillHolds?.() === false) throw new BrokerUnavailable(OVERTAKEN);
     return this.#store.publish(channel, message);
   }
 

@@ -65,8 +65,13 @@ export class Operations {
     this.#parts = parts;
   }
 
-  /** Stores and sends one event, if the caller may, and not too much of it. The id is left out on an ephemeral channel, which has none. */
-  publish(caller: Caller, publication: Publication, source: Source): Promise<Outcome> {
+  /** Stores and sends one event, if the caller may, and not too much of it; not where it does not hold any more (`Message`) once it can be sent. The id is left out on an ephemeral channel, which has none. */
+  publish(
+    caller: Caller,
+    publication: Publication,
+    source: Source,
+    stillHolds?: Message['stillHolds'],
+  ): Promise<Outcome> {
     const { rights, publishLimits } = this.#parts;
     const refusal = rights.refuse(caller, 'publish', publication.channel);
     if (refusal !== undefined) return refused(refusal);
@@ -78,15 +83,15 @@ export class Operations {
     const bytes = Buffer.byteLength(data);
     const limited = this.#tooLarge(bytes) ?? publishLimits.allow(publisherOf(caller, source), bytes);
     return limited === undefined
-      ? this.#send(channel, { name: event, data, key: scoped?.key }, source.traceparent)
+      ? this.#send(channel, { name: event, data, key: scoped?.key, stillHolds }, source.traceparent)
       : refused(limited);
   }
 
   /** The same for whoever has been found to be allowed to do what this is part of; a `key` is as the broker is to know it. */
-  store({ channel, event, data: value, key }: Publication): Promise<Outcome> {
+  store({ channel, event, data: value, key }: Publication, stillHolds?: Message['stillHolds']): Promise<Outcome> {
     const data = JSON.stringify(value);
     const refusal = this.#tooLarge(Buffer.byteLength(data));
-    return refusal === undefined ? this.#send(channel, { name: event, data, key }) : refused(refusal);
+    return refusal === undefined ? this.#send(channel, { name: event, data, key, stillHolds }) : refused(refusal);
   }
 
   #tooLarge(bytes: number): Refusal | undefined {

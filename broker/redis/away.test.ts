@@ -77,6 +77,28 @@ it('waits for a Redis that is away at the start, says why, and tells of each cha
   );
 });
 
+it('does not send what has ceased to hold while it waited', async (t) => {
+  const { server, broker } = await scene(t, { timeoutMs: 60_000 });
+  await broker.connect();
+  await server.kill();
+  await until('it knows', () => !broker.status().ready);
+  let holds = true;
+  const published = [true, false].map((forEver) =>
+    broker.publish('plain:a', { ...message, data: String(forEver), stillHolds: () => holds || forEver }),
+  );
+  await until('they wait', () => broker.load().waiting === 2);
+  holds = false;
+  await server.start();
+  const [sent, overtaken] = await Promise.allSettled(published);
+  assert.equal(sent?.status, 'fulfilled');
+  assert(overtaken?.status === 'rejected' && overtaken.reason instanceof BrokerUnavailable);
+  const { events } = await broker.readTail('plain:a', 10);
+  assert.deepEqual(
+    events.map(({ data }) => Buffer.from(data).toString()),
+    ['true'],
+  );
+});
+
 it('refuses what would wait beyond the limit, at once', async (t) => {
   const { broker } = await scene(t, { maxWaiting: 2, maxInFlight: 2 }, (server) => server.kill());
   const waiting = [broker.publish('plain:a', message), broker.heads(['plain:a'])];

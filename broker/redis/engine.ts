@@ -16,6 +16,7 @@ import {
   type Listener,
   type Message,
   ORIGIN,
+  OVERTAKEN,
   type Page,
   type Position,
   type Published,
@@ -139,7 +140,11 @@ export class RedisBroker implements Broker {
   publish(channel: string, message: Message): Promise<Published> {
     const { size, retentionMs } = this.#retentionOf(channel);
     const tend = size > 0 && this.#isTendingDue(channel, retentionMs);
-    return this.#gate.run(() => this.#scripts.publish(channel, message, tend));
+    return this.#gate.run(() =>
+      message.stillHolds?.() === false
+        ? Promise.reject(new BrokerUnavailable(OVERTAKEN))
+        : this.#scripts.publish(channel, message, tend),
+    );
   }
 
   async readAfter(channel: string, position: Position, limit: number): Promise<Page> {

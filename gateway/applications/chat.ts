@@ -243,6 +243,13 @@ export class ChatSession extends SocketSession {
     return lease === undefined || lease !== this.#nameLease;
   }
 
+  /** Whether it surely has its name by the same lease still, for as long as something waits to be sent under that. */
+  #whileNamed(): () => boolean {
+    const { members } = this.#context;
+    const lease = this.#nameLease;
+    return () => members.sureLease === lease;
+  }
+
   /** Somebody took its name while this gateway could not hold it. */
   async #loseName(request: ChatRequest): Promise<void> {
     const old = this.#name?.name ?? '';
@@ -310,7 +317,8 @@ export class ChatSession extends SocketSession {
     }
     const data = { username: this.#name?.name, content };
     const publication = { channel, event: DEFAULT_EVENT, data, key };
-    const publishing = this.#context.operations.publish(this.caller, publication, this.source);
+    const stillHolds = this.#whileNamed();
+    const publishing = this.#context.operations.publish(this.caller, publication, this.source, stillHolds);
     this.#answer(publishing, ref, (fields) => {
       if (ref !== undefined) this.send(frame('published', fields, ref));
     });
@@ -325,7 +333,12 @@ export class ChatSession extends SocketSession {
       return;
     }
     const data = { username: this.#name?.name, connection: this.id };
-    this.#answer(operations.store({ channel: noticesOf(channel), event: TYPING, data }), ref, () => undefined);
+    const stillHolds = this.#whileNamed();
+    this.#answer(
+      operations.store({ channel: noticesOf(channel), event: TYPING, data }, stillHolds),
+      ref,
+      () => undefined,
+    );
   }
 
   #listUsers({ channel }: ChatRequest, ref: Ref | undefined): void {
