@@ -220,6 +220,6 @@ describe('workers', () => {
     t.after(() => other.kill());
     const port = new URL(other.url).port;
     const env = { WORKERS: '2', REDIS_URL: redis.url, PORT: port };
-    await assert.rejects(GatewayProcess.start({ env }), /the port is taken/);
+    await assert.rejects(GatewayProcess.start({ env }), /another program has this port/);
   });
 });
