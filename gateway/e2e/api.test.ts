@@ -390,7 +390,9 @@ describe('the HTTP API', () => {
       ['/', 200],
       ['/client.js', 200],
       ['/nothing', 404],
-      ['/events', 405],
+      ['/events', 200],
+      ['/monitoring', 200],
+      ['/events?tail=x', 400],
     ]) {
       const socket = await RawSocket.open(url);
       socket.write(`HEAD ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);

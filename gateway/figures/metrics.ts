@@ -1,6 +1,7 @@
 /** The gateway's figures, for Prometheus and as plain JSON. Reads the tally and the hub when asked; nothing here runs per message. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Broker } from '../../broker/broker.ts';
+import type { Bodies } from '../http/bodies.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Members } from '../presence/members.ts';
 import type { Canary } from './canary.ts';
@@ -11,6 +12,7 @@ import type { Tally } from './tally.ts';
 
 export interface MetricsParts {
   readonly tally: Tally;
+  readonly bodies: Bodies;
   readonly durations: Durations;
   readonly hub: Hub;
   readonly broker: Broker;
@@ -79,7 +81,8 @@ export class Metrics {
   }
 
   #register(): void {
-    const { tally, durations, hub, broker, members, canary, storage, health, maxConnections, version } = this.#parts;
+    const { tally, bodies, durations, hub, broker, members, canary, storage, health, maxConnections, version } =
+      this.#parts;
     const total = (name: string, help: string, read: () => number): void => {
       const counter: Counter = new Counter({
         name: `passerelle_${name}_total`,
@@ -177,6 +180,8 @@ export class Metrics {
       'Reads of history that wait for their turn.',
       () => hub.counts().historyReadsWaiting,
     );
+    level('request_bodies', 'Bodies of HTTP requests that have begun and not ended.', () => bodies.open);
+    level('request_body_bytes', 'Memory of the bodies of HTTP requests, until they are answered.', () => bodies.bytes);
     level('members_leaving', 'Members whose connection ended and who may still come back.', () => members.leaving);
     level('ready', 'What /readyz says: whether this gateway should be sent clients.', () =>
       Number(health.readiness().ready),

@@ -1,6 +1,8 @@
 /** The uWebSockets.js binding of `/monitoring`. */
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { ANONYMOUS } from '../auth/rights.ts';
 import {
+  answerHead,
   bindPreflight,
   CANNOT_SERVE,
   readAsked,
@@ -18,7 +20,7 @@ export interface MonitoringOptions extends SseResponseOptions {
 
 export function bindMonitoring(app: BoundApp, options: MonitoringOptions): void {
   const { monitor, connections, admission, tally } = options;
-  app.get('/monitoring', (res, req) => {
+  const take = (res: HttpResponse, req: HttpRequest) => {
     const response = new SseResponse(res, new MonitorStream(monitor), options);
     let aborted = false;
     res.onAborted(() => {
@@ -29,6 +31,8 @@ export function bindMonitoring(app: BoundApp, options: MonitoringOptions): void 
     const asked = readAsked(res, req, options);
     if (asked.refusal !== undefined) {
       refuseAsked(res, asked, () => aborted, options);
+    } else if (asked.isHead) {
+      answerHead(res, asked);
     } else if (!connections.taking) {
       turnAway(res, asked, CANNOT_SERVE, options);
     } else {
@@ -36,7 +40,9 @@ export function bindMonitoring(app: BoundApp, options: MonitoringOptions): void 
       if (verdict.admitted) response.start(asked, ANONYMOUS, verdict.place);
       else turnAway(res, asked, verdict, options);
     }
-  });
+  };
+  app.get('/monitoring', take);
+  app.head('/monitoring', take);
 
   bindPreflight(app, '/monitoring', options);
 }

@@ -1,5 +1,6 @@
 /** The HTTP requests that are not streams: what each path answers. Knows no uWS type. */
 
+import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import { BrokerUnavailable } from '../../broker/broker.ts';
 import type { Caller, Rights } from '../auth/rights.ts';
@@ -176,10 +177,16 @@ async function publishOne(operations: Operations, caller: Caller, value: unknown
   return operations.publish(caller, parsed.data, source);
 }
 
+/** .NET and PowerShell write it before JSON. */
+const BYTE_ORDER_MARK = /^\ufeff/;
+
 async function withJson(body: Buffer, handle: (value: unknown) => Promise<ApiAnswer>): Promise<ApiAnswer> {
+  // Told apart no more once it is text, in which all such bytes are the same U+FFFD.
+  if (!isUtf8(body))
+    return refusal({ code: 'bad_request', error: 'The body has bytes that are no UTF-8; send JSON in UTF-8' });
   let value: unknown;
   try {
-    value = JSON.parse(body.toString());
+    value = JSON.parse(body.toString().replace(BYTE_ORDER_MARK, ''));
   } catch {
     return refusal({ code: 'bad_request', error: 'The body is no valid JSON' }); // said to whoever sent it; nothing to log
   }

@@ -2,14 +2,15 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import type { Authenticated } from '../auth/authenticator.ts';
 import type { CredentialSources } from '../auth/credentials.ts';
-import { ANONYMOUS } from '../auth/rights.ts';
+import { ANONYMOUS, type Caller } from '../auth/rights.ts';
 import type { ReadAddress } from '../connections/client-address.ts';
 import type { Underway } from '../drain/underway.ts';
 import type { Tally } from '../figures/tally.ts';
 import type { Logger } from '../log.ts';
-import { statusLine } from '../protocol.ts';
+import { type Refusal, statusLine } from '../protocol.ts';
 import type { BoundApp } from '../tls/bound-app.ts';
 import { type ApiAnswer, type Handler, type Method, type Routes, refusal } from './api.ts';
+import type { Bodies, Body } from './bodies.ts';
 import { type Headers, PAGE_HEADERS } from './headers.ts';
 import { corsHeaders, preflightHeaders } from './origin.ts';
 import { acceptsGzip, type Page } from './pages.ts';
@@ -24,7 +25,9 @@ export interface HttpOptions {
   readonly checkRequest: CheckRequest;
   readonly tally: Tally;
   readonly log: Logger;
-  readonly maxBodyBytes: number;
+  readonly bodies: Bodies;
+  /** Whether nobody is asked who they are. */
+  readonly open: boolean;
   /** What every answer has. */
   readonly headers: Headers;
   /** Counts the requests that are being answered. */
@@ -49,7 +52,10 @@ interface Exchange {
   /** What lets a page of another origin see the answer, if it may. */
   readonly cors: Headers;
   /** Whether the connection ends with the answer. */
-  readonly isLast: boolean;
+  isLast: boolean;
+  /** What has come of its body. */
+  body: Body | undefined;
+  answered: boolean;
   aborted: boolean;
 }
 
@@ -72,14 +78,17 @@ export function bindHttp(app: BoundApp, options: HttpOptions): void {
       authorization: req.getHeader('authorization'),
       accept: req.getHeader('accept'),
       traceparent: req.getHeader('traceparent'),
-      address: guarded ? options.readAddress(res, req) : '',
+      address: guarded || hasBody(req) ? options.readAddress(res, req) : '',
       head: method === 'HEAD',
       cors: corsHeaders(origin, admission),
       isLast,
+      body: undefined,
+      answered: false,
       aborted: false,
     };
     res.onAborted(() => {
       exchange.aborted = true;
+      exchange.body?.letGo();
     });
 
     if (refused !== undefined) {
@@ -104,16 +113,7 @@ export function bindHttp(app: BoundApp, options: HttpOptions): void {
         'Pages of this origin may not publish; the gateway allows its own origin and those in ALLOWED_ORIGINS';
       send(exchange, refusal({ code: 'forbidden', error }), options);
     } else if (handler !== undefined) {
-      readBody(res, hasBody(req), options.maxBodyBytes, (body) => {
-        if (body === undefined) {
-          options.tally.refusals.body_bytes++;
-          const error = `The body is more than MAX_BODY_BYTES, which is ${options.maxBodyBytes}`;
-          send(exchange, refusal({ code: 'too_large', error }), options, options.leaving() ? [] : [LAST_ANSWER]);
-          return;
-        }
-        const ask = () => handle(exchange, handler, body, options);
-        void options.underway.run(() => answer(exchange, ask, options));
-      });
+      serveWith(exchange, handler, hasBody(req), req.getHeader('content-encoding'), options);
     } else if (method === 'OPTIONS' && allow !== undefined) {
       res.cork(() => {
         res.writeStatus('204 No Content');
@@ -133,31 +133,101 @@ export function bindHttp(app: BoundApp, options: HttpOptions): void {
   });
 }
 
+function serveWith(
+  exchange: Exchange,
+  handler: Handler,
+  withBody: boolean,
+  encoding: string,
+  options: HttpOptions,
+): void {
+  if (withBody && encoding !== '' && encoding.toLowerCase() !== 'identity') {
+    const error = `The body has the Content-Encoding ${JSON.stringify(encoding)}; send it as it is, without one`;
+    refuseEarly(exchange, { code: 'unsupported', error }, options);
+    return;
+  }
+  void serve(exchange, handler, withBody ? receive(exchange, options) : undefined, options);
+}
+
 function allowElsewhere(path: string, pages: ReadonlyMap<string, Page>): string | undefined {
   if (pages.has(path) || WEB_SOCKETS.has(path)) return 'GET';
   return STREAMS.has(path) ? 'GET, OPTIONS' : undefined;
 }
 
-/** What is asked below `/api/` is answered by who asks. */
-async function handle(
-  { query, accept, traceparent, address, authorization, guarded }: Exchange,
+/**
+ * Answers by what the handler says. Who asks below `/api/` is found out before the body has come: a stranger's is not kept.
+ * The gateway waits for what is being worked out before it leaves, not for bodies that have not ended.
+ */
+async function serve(
+  exchange: Exchange,
   handler: Handler,
-  body: Buffer,
-  { authenticate }: HttpOptions,
-): Promise<ApiAnswer> {
-  const request = { query, accept, traceparent, address, body };
-  if (!guarded) return handler({ ...request, caller: ANONYMOUS });
-  const authenticated = await authenticate({ authorization, query, protocols: '' });
-  return authenticated.ok ? handler({ ...request, caller: authenticated.caller }) : refusal(authenticated.refusal);
+  incoming: Incoming | undefined,
+  options: HttpOptions,
+): Promise<void> {
+  const { underway } = options;
+  let caller: Caller | undefined;
+  let isDone = false;
+  const respond = (body: Buffer, asking: Caller) =>
+    answer(exchange, () => ask(exchange, handler, body, asking), options);
+  await underway.run(async () => {
+    caller = await identify(exchange, incoming, options);
+    const body = incoming === undefined ? NOTHING : incoming.whole;
+    isDone = caller === undefined || body !== undefined;
+    if (caller !== undefined && body !== undefined) await respond(body, caller);
+  });
+  if (!isDone && incoming !== undefined && caller !== undefined) {
+    const [body, asking] = [await incoming.ended, caller];
+    await underway.run(() => respond(body, asking));
+  }
+  incoming?.body.letGo();
 }
 
-async function answer(exchange: Exchange, ask: () => Promise<ApiAnswer>, options: HttpOptions): Promise<void> {
+/** Undefined where it has answered that whoever asks may not. */
+async function identify(
+  exchange: Exchange,
+  incoming: Incoming | undefined,
+  options: HttpOptions,
+): Promise<Caller | undefined> {
+  const { guarded, authorization, query } = exchange;
+  if (!guarded) return ANONYMOUS;
   try {
-    send(exchange, await ask(), options);
+    const authenticated = await options.authenticate({ authorization, query, protocols: '' });
+    const refused = authenticated.ok ? restriction(authenticated.caller, incoming, options) : authenticated.refusal;
+    if (authenticated.ok && refused === undefined) return authenticated.caller;
+    if (refused !== undefined && incoming !== undefined && incoming.whole === undefined)
+      refuseEarly(exchange, refused, options);
+    else if (refused !== undefined) send(exchange, refusal(refused), options);
   } catch (err) {
-    options.log.error({ err }, 'a request failed through a fault of the gateway');
-    send(exchange, refusal({ code: 'internal', error: 'The gateway failed to answer; this is its fault' }), options);
+    fail(exchange, err, options);
   }
+  return undefined;
+}
+
+/** Where somebody may show who they are, the bodies of those who don't are small. */
+function restriction(caller: Caller, incoming: Incoming | undefined, { open }: HttpOptions): Refusal | undefined {
+  return open || caller.kind !== 'anonymous' ? undefined : incoming?.body.restrict();
+}
+
+function ask({ query, accept, traceparent, address }: Exchange, handler: Handler, body: Buffer, caller: Caller) {
+  return handler({ query, accept, traceparent, address, body, caller });
+}
+
+const NOTHING = Buffer.alloc(0);
+
+async function answer(
+  exchange: Exchange,
+  asked: () => ApiAnswer | Promise<ApiAnswer>,
+  options: HttpOptions,
+): Promise<void> {
+  try {
+    send(exchange, await asked(), options);
+  } catch (err) {
+    fail(exchange, err, options);
+  }
+}
+
+function fail(exchange: Exchange, err: unknown, options: HttpOptions): void {
+  options.log.error({ err }, 'a request failed through a fault of the gateway');
+  send(exchange, refusal({ code: 'internal', error: 'The gateway failed to answer; this is its fault' }), options);
 }
 
 function send(
@@ -166,6 +236,9 @@ function send(
   options: HttpOptions,
   headers: Headers = [],
 ): void {
+  if (exchange.answered) return;
+  exchange.answered = true;
+  exchange.body?.letGo();
   if (status >= 400) options.tally.errors++;
   if (exchange.isLast) {
     // Never at once: what the library takes for the next request would be served before the connection ends. In a later turn it ends it.
@@ -207,30 +280,44 @@ function hasBody(req: HttpRequest): boolean {
   return req.getHeader('transfer-encoding') !== '' || !/^0*$/.test(req.getHeader('content-length'));
 }
 
-/** Collects the body; hands over undefined, once, as soon as it turns out too large. Never calls back where the client gives up. */
-function readBody(
-  res: HttpResponse,
-  hasBody: boolean,
-  maxBytes: number,
-  done: (body: Buffer | undefined) => void,
-): void {
-  if (!hasBody) {
-    done(Buffer.alloc(0));
-    return;
-  }
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  res.onData((chunk, isLast) => {
-    if (bytes > maxBytes) return;
-    bytes += chunk.byteLength;
-    if (bytes > maxBytes) {
-      parts.length = 0;
-      done(undefined);
-      return;
-    }
-    parts.push(Buffer.from(chunk.slice(0))); // uWS takes its chunk back when this returns
-    if (isLast) done(Buffer.concat(parts, bytes));
+/** A body on its way. */
+interface Incoming {
+  readonly body: Body;
+  /** All of it, once that is there. */
+  whole: Buffer | undefined;
+  /** Resolves then; never where the request was answered before, or its client has gone. */
+  readonly ended: Promise<Buffer>;
+}
+
+/** Collects the body. Where it is refused, because of its size or its slowness, that is answered at once. */
+function receive(exchange: Exchange, options: HttpOptions): Incoming {
+  const refuse = (refused: Refusal) => refuseEarly(exchange, refused, options);
+  const body = options.bodies.begin(exchange.address, (refused) => {
+    exchange.isLast = true; // whoever is so slow would go on
+    refuse(refused);
   });
+  exchange.body = body;
+  let done: (whole: Buffer) => void = () => undefined;
+  const ended = new Promise<Buffer>((resolve) => {
+    done = resolve;
+  });
+  const incoming: Incoming = { body, whole: undefined, ended };
+  exchange.res.onData((chunk, isLast) => {
+    if (exchange.answered) return;
+    const refused = body.add(chunk);
+    if (refused !== undefined) refuse(refused);
+    else if (isLast) {
+      incoming.whole = body.end();
+      done(incoming.whole);
+    }
+  });
+  return incoming;
+}
+
+/** Answers before the body has ended: the connection is of no use for another request. */
+function refuseEarly(exchange: Exchange, refused: Refusal, options: HttpOptions): void {
+  const isLast = options.leaving() || exchange.isLast;
+  send(exchange, refusal(refused), options, isLast ? [] : [LAST_ANSWER]);
 }
 
 function sendPage(res: HttpResponse, req: HttpRequest, page: Page, headers: Headers, head: boolean): void {

@@ -105,6 +105,34 @@ export const LIMIT_SETTINGS = {
     'bytes per second',
     'The same for all that comes from one client address and shows neither token nor API key, by HTTP and over every connection. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS.',
   ),
+  maxBodiesBytes: integer('MAX_BODIES_BYTES', 67_108_864, {
+    min: 1_048_576,
+    max: 17_179_869_184,
+    unit: 'bytes',
+    about:
+      'The bodies of HTTP requests in memory, all together, from their first byte to the answer. One that is too much is answered with 503 and unavailable. Keep it above MAX_BODY_BYTES.',
+  }),
+  maxAddressBodiesBytes: limit(
+    'MAX_ADDRESS_BODIES_BYTES',
+    16_777_216,
+    17_179_869_184,
+    'bytes',
+    'The same for all that come from one client address; more is answered with 429 and too_many. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS.',
+  ),
+  maxAnonymousBodyBytes: integer('MAX_ANONYMOUS_BODY_BYTES', 131_072, {
+    min: 1_024,
+    max: 67_108_864,
+    unit: 'bytes',
+    about:
+      'Where authentication is configured, the largest body of a request that shows neither token nor API key, if that is less than MAX_BODY_BYTES.',
+  }),
+  bodyTimeoutSeconds: integer('BODY_TIMEOUT_SECONDS', 60, {
+    min: 1,
+    max: 3_600,
+    unit: 'seconds',
+    about:
+      'How long the body of a request may take to come. One that takes longer is answered with 408, and its connection ends. (One that comes at less than 16 KB a second is cut off within some 10 seconds.)',
+  }),
   maxRefusals: limit(
     'MAX_REFUSALS',
     1_000,

@@ -12,6 +12,7 @@ import { TokenVerifier } from '../auth/tokens.ts';
 import { addressReader, secureReader } from '../connections/client-address.ts';
 import type { Connections } from '../connections/connections.ts';
 import { cameByTls, clientAddress } from '../connections/forwarded.ts';
+import { Bodies } from '../http/bodies.ts';
 import { type AllowedHosts, hostCheck, isLoopbackName } from '../http/hosts.ts';
 import { originCheck } from '../http/origin.ts';
 import { requestCheck } from '../http/request-check.ts';
@@ -51,6 +52,8 @@ export function buildAccess(config: Config, broker: Broker, connections: Connect
     authenticator,
     authenticate: (sources: CredentialSources) => authenticator.authenticate(findCredential(sources)),
     loopLag,
+    bodies: new Bodies({ ...config, clock, refusals: tally.refusals }),
+    open: auth.open,
     admission: new Admission({ ...config, ...measured, lagMs: () => loopLag.read() }),
     publishLimits: new PublishLimits({ ...config, ...measured }),
     readAddress: buildAddressReader(config),

@@ -52,7 +52,16 @@ export function createGateway(config: Config, broker: Broker, options: GatewayOp
   const sleep = (ms: number) => delay(ms, undefined, { signal: closed.signal }).catch(() => delay(0));
   const drain = new Drain({ connections, stopListening, clock, random, sleep });
   const underway = new Underway();
-  const { metrics, figures } = buildFigures({ config, broker, meters, core, drain, surroundings, supervisor });
+  const { metrics, figures } = buildFigures({
+    config,
+    broker,
+    meters,
+    core,
+    drain,
+    bodies: access.bodies,
+    surroundings,
+    supervisor,
+  });
   const transports = buildTransports({
     config,
     connections,

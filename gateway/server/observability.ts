@@ -9,6 +9,7 @@ import { Health } from '../figures/health.ts';
 import { Metrics } from '../figures/metrics.ts';
 import { StorageProbe } from '../figures/storage-probe.ts';
 import { Tracer } from '../figures/tracing.ts';
+import type { Bodies } from '../http/bodies.ts';
 import type { Config } from '../settings/config.ts';
 import { packageVersion } from '../settings/usage.ts';
 import { rarely } from '../timer.ts';
@@ -59,6 +60,7 @@ export interface FiguresParts {
   readonly meters: Meters;
   readonly core: Core;
   readonly drain: Drain;
+  readonly bodies: Bodies;
   readonly surroundings: Surroundings;
   /** The channel to the supervisor, where other workers share the port. */
   readonly supervisor: Channel | undefined;
@@ -71,7 +73,7 @@ export interface Observed {
 }
 
 export function buildFigures(parts: FiguresParts): Observed {
-  const { config, broker, meters, core, drain, surroundings, supervisor } = parts;
+  const { config, broker, meters, core, drain, bodies, surroundings, supervisor } = parts;
   const { tally, now } = surroundings;
   const { durations, canary, storage } = meters;
   const { hub, members } = core;
@@ -80,6 +82,7 @@ export function buildFigures(parts: FiguresParts): Observed {
   const metrics = new Metrics({
     ...config,
     tally,
+    bodies,
     durations,
     hub,
     broker,

@@ -50,6 +50,7 @@ export function startTimers(parts: TimerParts): Timers {
     access.loopLag.start(),
     every(SECOND, () => streams.keepAlive()),
     every(SECOND, () => connections.closeExpired(now())),
+    every(SECOND, () => access.bodies.expire()),
     every(HOLD_MS, () => connections.holdLagging()),
     every(SECOND, () => connections.closeLagging(now() - config.lagTimeoutSeconds * SECOND)),
     every(config.positionCheckSeconds * SECOND, () => hub.sweep()),

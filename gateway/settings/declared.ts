@@ -256,6 +256,30 @@ export interface Settings {
    */
   readonly MAX_ADDRESS_PUBLISH_BYTES_PER_SECOND?: number | string | undefined;
   /**
+   * The bodies of HTTP requests in memory, all together, from their first byte to the answer. One that
+   * is too much is answered with 503 and unavailable. Keep it above MAX_BODY_BYTES.
+   * Allowed: 1048576 to 17179869184 bytes. Default: 67108864.
+   */
+  readonly MAX_BODIES_BYTES?: number | string | undefined;
+  /**
+   * The same for all that come from one client address; more is answered with 429 and too_many.
+   * Addresses count as for MAX_CONNECTIONS_PER_ADDRESS. 0 sets no limit.
+   * Allowed: 0 to 17179869184 bytes. Default: 16777216.
+   */
+  readonly MAX_ADDRESS_BODIES_BYTES?: number | string | undefined;
+  /**
+   * Where authentication is configured, the largest body of a request that shows neither token nor API
+   * key, if that is less than MAX_BODY_BYTES.
+   * Allowed: 1024 to 67108864 bytes. Default: 131072.
+   */
+  readonly MAX_ANONYMOUS_BODY_BYTES?: number | string | undefined;
+  /**
+   * How long the body of a request may take to come. One that takes longer is answered with 408, and its
+   * connection ends. (One that comes at less than 16 KB a second is cut off within some 10 seconds.)
+   * Allowed: 1 to 3600 seconds. Default: 60.
+   */
+  readonly BODY_TIMEOUT_SECONDS?: number | string | undefined;
+  /**
    * How often a connection may be told too_many in 10 seconds before it is closed with 4429. 0 sets no
    * limit.
    * Allowed: 0 to 1000000 refusals. Default: 1000.

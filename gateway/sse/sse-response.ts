@@ -57,6 +57,8 @@ export interface Asked {
   readonly isLast: boolean;
   /** Whether it has a `Last-Event-ID`, of whatever text. */
   readonly hasLastEventId: boolean;
+  /** Whether only the head of the answer is asked for. */
+  readonly isHead: boolean;
   /** Whether whoever asks is an EventSource, which gives up for good on any status but 200. */
   readonly eventSource: boolean;
   /** The client's. */
@@ -79,6 +81,7 @@ export function readAsked(
     refusal: refusal ?? (isLast ? HAS_BODY : foreign),
     isLast,
     hasLastEventId,
+    isHead: req.getMethod() === 'head',
     eventSource: req.getHeader('accept').includes('text/event-stream'),
     address: readAddress(res, req),
   };
@@ -153,7 +156,21 @@ export function refuse(res: HttpResponse, asked: Asked, { code, error }: Refusal
     res.writeHeader('Content-Type', 'application/json');
     if (code === 'unauthorized') res.writeHeader('WWW-Authenticate', 'Bearer');
     writeHeaders(res, asked.headers);
-    res.end(JSON.stringify({ error: { code, message: error } }), asked.isLast);
+    end(res, asked, JSON.stringify({ error: { code, message: error } }));
+  });
+}
+
+function end(res: HttpResponse, { isHead, isLast }: Asked, body: string): void {
+  if (!isHead) res.end(body, isLast);
+  else if (isLast) res.endWithoutBody(0, true);
+  else res.endWithoutBody();
+}
+
+/** What a stream would begin with, for whoever asks for no more. */
+export function answerHead(res: HttpResponse, asked: Asked): void {
+  res.cork(() => {
+    writeStreamHead(res, asked.headers);
+    res.endWithoutBody();
   });
 }
 
@@ -179,7 +196,7 @@ export function turnAway(
   res.cork(() => {
     if (asked.eventSource) {
       writeStreamHead(res, asked.headers);
-      res.end(comeBackAfterMs === undefined ? `${retry()}\n` : `retry: ${comeBackAfterMs}\n\n`);
+      end(res, asked, comeBackAfterMs === undefined ? `${retry()}\n` : `retry: ${comeBackAfterMs}\n\n`);
       return;
     }
     const seconds = comeBackAfterMs === undefined ? RETRY_AFTER_SECONDS : Math.ceil(comeBackAfterMs / 1_000);
@@ -187,7 +204,7 @@ export function turnAway(
     res.writeHeader('Content-Type', 'application/json');
     res.writeHeader('Retry-After', String(seconds));
     writeHeaders(res, asked.headers);
-    res.end(JSON.stringify({ error: { code, message: error } }));
+    end(res, asked, JSON.stringify({ error: { code, message: error } }));
   });
 }
 

@@ -7,6 +7,7 @@ import { type Rights, userOf } from '../auth/rights.ts';
 import type { BoundApp } from '../tls/bound-app.ts';
 import {
   type Asked,
+  answerHead,
   bindPreflight,
   CANNOT_SERVE,
   readAsked,
@@ -33,14 +34,16 @@ interface Exchange {
 }
 
 export function bindSse(app: BoundApp, options: SseOptions): void {
-  app.get('/events', (res, req) => {
+  const take = (res: HttpResponse, req: HttpRequest) => {
     const exchange: Exchange = { response: undefined, aborted: false };
     res.onAborted(() => {
       exchange.aborted = true;
       exchange.response?.closed('aborted');
     });
     begin(exchange, res, req, options);
-  });
+  };
+  app.get('/events', take);
+  app.head('/events', take);
 
   bindPreflight(app, '/events', options);
 }
@@ -50,7 +53,8 @@ function begin(exchange: Exchange, res: HttpResponse, req: HttpRequest, options:
   const asked = readAsked(res, req, options);
   options.tally.received++;
   const query = new URLSearchParams(req.getQuery() ?? '');
-  const decoded = decodeStreamRequest(query, req.getHeader('last-event-id'), options.maxChannels);
+  const lastEventId = asked.hasLastEventId ? req.getHeader('last-event-id') : undefined;
+  const decoded = decodeStreamRequest(query, lastEventId, options.maxChannels);
   if (asked.refusal !== undefined) {
     refuseAsked(res, asked, () => exchange.aborted, options);
   } else if (!decoded.ok) {
@@ -88,6 +92,10 @@ async function serve(
     const refusal = rights.refuse(caller, 'subscribe', channel);
     if (refusal === undefined) continue;
     refuse(res, asked, refusal, options);
+    return;
+  }
+  if (asked.isHead) {
+    answerHead(res, asked);
     return;
   }
   // First: what is begun for a stream that has no place would only be given back.

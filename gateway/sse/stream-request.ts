@@ -9,13 +9,23 @@ export type DecodedStreamRequest =
   | { readonly ok: false; readonly refusal: Refusal };
 
 const DEFAULT_CHANNEL = 'events';
+/** How other systems, and slips, name channels. Taken for nothing, they would quietly give the default one. What else is unknown, such as what keeps caches away, does no harm. */
+const MEANT_CHANNEL =
+  /^(?:channels?|chan|topics?|rooms?|streams?|subjects?|queues?|subscribe|subscriptions?)(?:\[\w*\])*$/i;
+/** As it is written here, by Mercure, and as the header. */
+const LAST_EVENT_ID = /^last-?event-?id$/i;
 
-/** `lastEventId` is the header, empty where there is none. A channel that is named twice counts once. */
+/** `lastEventId` is the header, undefined where there is none. A channel that is named twice counts once. */
 export function decodeStreamRequest(
   query: URLSearchParams,
-  lastEventId: string,
+  lastEventId: string | undefined,
   maxChannels: number,
 ): DecodedStreamRequest {
+  const mistaken = [...query.keys()].find((name) => name !== 'channel' && MEANT_CHANNEL.test(name));
+  if (mistaken !== undefined)
+    return refused(
+      `${quoted(mistaken)} is no parameter of a stream: name each channel by channel=NAME, as often as there are channels`,
+    );
   const named = query.getAll('channel').flatMap((value) => value.split(','));
   const channels = named.length === 0 ? [DEFAULT_CHANNEL] : [...new Set(named)];
   const wrong = channels.find((channel) => !CHANNEL.test(channel));
@@ -36,8 +46,16 @@ export function decodeStreamRequest(
 }
 
 /** Where each channel starts, or what is wrong with what says so. */
-function decodeStarts(query: URLSearchParams, lastEventId: string, channels: number): readonly Start[] | string {
-  const last = lastEventId || query.get('lastEventId') || undefined;
+function decodeStarts(
+  query: URLSearchParams,
+  lastEventId: string | undefined,
+  channels: number,
+): readonly Start[] | string {
+  // The socket library cuts bytes beyond ASCII from both ends: of a position there may be nothing left.
+  if (lastEventId === '')
+    return 'Last-Event-ID is empty, or has bytes that no position has; leave it away to begin anew';
+  const inQuery = [...query].find(([name, value]) => LAST_EVENT_ID.test(name) && value !== '')?.[1];
+  const last = lastEventId ?? inQuery;
   const tail = query.get('tail') ?? undefined;
   const position = last ?? query.get('after') ?? undefined;
   if (position !== undefined) {

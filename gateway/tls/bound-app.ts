@@ -23,6 +23,10 @@ export class BoundApp {
     this.native.get(path, this.#hold(handle));
   }
 
+  head(path: string, handle: Handle): void {
+    this.native.head(path, this.#hold(handle));
+  }
+
   any(path: string, handle: Handle): void {
     this.native.any(path, this.#hold(handle));
   }
