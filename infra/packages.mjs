@@ -61,9 +61,9 @@ function writePackage(each, root, folder) {
     put(file, /\.c?js$/.test(file) ? withoutMap(file) : undefined);
   for (const file of declarations(each.types)) put(file, readFileSync(file, 'utf8').replaceAll(TYPE_IMPORT, '$1.js$2'));
 
-  const { version, license, type, dependencies } = root;
+  const { version, license, type, repository, dependencies } = root;
   const used = Object.fromEntries(Object.entries(dependencies).filter(([name]) => packages.has(name)));
-  const manifest = { name: each.name, version, license, type, ...each.manifest(root), dependencies: used };
+  const manifest = { name: each.name, version, license, repository, type, ...each.manifest(root), dependencies: used };
   if (packages.size === 0) delete manifest.dependencies;
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 

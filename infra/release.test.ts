@@ -1,8 +1,10 @@
 /** What a release is made of, held as far as it can be without making one: versions, the changelog, workflows, the SBOM, and what contributors are told. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { describe, test } from 'node:test';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 
@@ -15,6 +17,11 @@ const { version, scripts, dependencies } = JSON.parse(read('package.json')) as {
   dependencies: Record<string, string>;
 };
 const WORKFLOWS = readdirSync(new URL('.github/workflows/', ROOT)).map((name) => `.github/workflows/${name}`);
+/** Checks workflows. Built, where Go is there, into a folder that git and npm leave alone. */
+const ACTIONLINT = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12';
+const CACHE = fileURLToPath(new URL('node_modules/.cache/passerelle/', ROOT));
+const BUILD_LIMIT_MS = 180_000;
+
 const release = (...args: string[]) =>
   spawnSync(process.execPath, ['infra/release.mjs', ...args], { cwd, encoding: 'utf8' });
 
@@ -71,10 +78,24 @@ test('the SBOM names every package that runs, with the hash that the lock file p
 
 describe('workflows', () => {
   test('hold before actionlint', (t) => {
-    if (spawnSync('actionlint', ['-version']).error !== undefined)
-      return t.skip('actionlint is not in the PATH: go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12');
-    const { status, stdout } = spawnSync('actionlint', WORKFLOWS, { cwd, encoding: 'utf8' });
+    const program = actionlint(t);
+    if (program === undefined) return t.skip(`there is neither actionlint nor a Go that can build it: ${ACTIONLINT}`);
+    const { status, stdout } = spawnSync(program, WORKFLOWS, { cwd, encoding: 'utf8' });
     assert.equal(status, 0, stdout);
+  });
+
+  test('make a chart of what helm finds no fault with', (t) => {
+    if (spawnSync('helm', ['version']).error !== undefined) return t.skip('helm is not in the PATH');
+    const folder = mkdtempSync(join(tmpdir(), 'passerelle-chart-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const commands = stepsOf('.github/workflows/release.yml').filter((run) => /^helm (lint|package) /.test(run));
+    assert.equal(commands.length, 2);
+    for (const command of commands) {
+      const here = command.replace('--destination packed', `--destination ${folder}`);
+      const { status, stdout, stderr } = spawnSync('bash', ['-c', here], { cwd, encoding: 'utf8' });
+      assert.equal(status, 0, `${stdout}${stderr}`);
+    }
+    assert.deepEqual(readdirSync(folder), [`passerelle-${version}.tgz`]);
   });
 
   for (const workflow of WORKFLOWS)
@@ -136,6 +157,24 @@ interface Job {
   readonly 'timeout-minutes'?: number;
   readonly strategy?: { readonly matrix: Readonly<Record<string, unknown>> };
   readonly steps: readonly { readonly uses?: string; readonly run?: string }[];
+}
+
+function stepsOf(workflow: string): string[] {
+  const { jobs } = parse(read(workflow)) as Workflow;
+  return Object.values(jobs).flatMap(({ steps }) => steps.map(({ run = '' }) => run));
+}
+
+/** The program: the one in the PATH, or the one that was built here before or can be now. */
+function actionlint(t: TestContext): string | undefined {
+  const built = join(CACHE, 'actionlint');
+  const runs = (program: string) => spawnSync(program, ['-version']).status === 0;
+  const found = ['actionlint', built].find(runs);
+  if (found !== undefined) return found;
+  t.diagnostic(`fetches and builds ${ACTIONLINT} into ${CACHE}`);
+  // biome-ignore lint/style/noProcessEnv: Go needs it as it is.
+  const env = { ...process.env, GOBIN: CACHE };
+  spawnSync('go', ['install', ACTIONLINT], { env, stdio: 'ignore', timeout: BUILD_LIMIT_MS });
+  return runs(built) ? built : undefined;
 }
 
 function hex(integrity: string): string {
