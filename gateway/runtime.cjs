@@ -101,7 +101,7 @@ function refuseToLoad(error) {
   const [, name] = /^Cannot find package '([^']+)'/.exec(error.message) || [];
   if (error.code === 'ERR_MODULE_NOT_FOUND' && name !== undefined)
     refuse(`Passerelle cannot start: the package ${name} is not installed: ${install}.`);
-  const [, why] = /^This version of uWS\.js supports only[\s\S]*\n(.+)$/.exec(error.message.trim()) || [];
+  const [, why] = /^This version of uWS\.js [\s\S]*\n(.+)$/.exec(error.message.trim()) || [];
   if (why !== undefined)
     refuse(
       `Passerelle cannot start: this system cannot load its socket library (${why}): see "Run it" in README.md for the systems that it runs on.`,
