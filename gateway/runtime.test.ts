@@ -124,16 +124,18 @@ describe('the program', () => {
     );
   });
 
-  test('says what the system lacks where it cannot load the socket library', (t) => {
-    const folder = withMain(t, "import 'uWebSockets.js';");
-    const library = join(folder, 'node_modules/uWebSockets.js');
-    for (const file of ['package.json', 'dist/index.mjs', 'dist/uws.mjs'])
-      cpSync(join(ROOT, 'node_modules/uWebSockets.js', file), join(library, file));
-    refused(
-      run(folder, ['gateway/main.js']),
-      /cannot load its socket library \(.*uws_.*\): see "Run it" in README\.md/,
-    );
-  });
+  for (const named of ['uWS.js', 'uWS.js (v20.69.0)'])
+    test(`says what the system lacks where it cannot load the socket library, which calls itself ${named}`, (t) => {
+      const folder = withMain(t, "import 'uWebSockets.js';");
+      const library = join(folder, 'node_modules/uWebSockets.js');
+      const file = (path: string) => readFileSync(join(ROOT, 'node_modules/uWebSockets.js', path), 'utf8');
+      for (const path of ['package.json', 'dist/index.mjs', 'dist/uws.mjs'])
+        writeFileSync(join(library, path), file(path).replace('version of uWS.js', `version of ${named}`));
+      refused(
+        run(folder, ['gateway/main.js']),
+        /cannot load its socket library \(.*uws_.*\): see "Run it" in README\.md/,
+      );
+    });
 
   test('shows all of a fault of its own', (t) => {
     const { status, stderr } = run(withMain(t, "throw new Error('a bug');"), ['gateway/main.js']);

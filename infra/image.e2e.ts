@@ -82,7 +82,7 @@ function refusesToStartOpen(): void {
 /** Process 1 is the gateway itself, nobody's root, without capabilities, and cannot write; the health check finds it well. */
 function confined(container: string): void {
   const status = engine('exec', container, 'cat', '/proc/1/status');
-  assert.match(status, /^Name:\s+node$/m);
+  assert.match(engine('exec', container, 'cat', '/proc/1/cmdline'), /^node\0/);
   assert.match(status, /^Uid:\s+1000\s+1000\s+1000\s+1000$/m);
   for (const set of ['CapEff', 'CapPrm', 'CapBnd']) assert.match(status, new RegExp(`^${set}:\\s+0+$`, 'm'));
   assert.match(status, /^NoNewPrivs:\s+1$/m);
