@@ -17,6 +17,7 @@ const PROGRAMS = [
   { program: 'openssl', debianPackage: 'openssl' },
   { program: '/usr/sbin/nginx', debianPackage: 'nginx-light' },
   { program: 'promtool', debianPackage: 'prometheus', optional: true },
+  { program: '/usr/sbin/haproxy', debianPackage: 'haproxy', optional: true },
 ];
 /** Files at a time. Most of them start servers of their own, and timing matters to some. */
 const CONCURRENCY = 2;

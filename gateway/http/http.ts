@@ -32,7 +32,7 @@ export interface HttpOptions {
   readonly headers: Headers;
   /** Counts the requests that are being answered. */
   readonly underway: Underway;
-  /** Whether the gateway leaves, so that every answer is the last of its connection. */
+  /** Whether every answer is the last of its connection: the gateway leaves, or is set so. */
   readonly leaving: () => boolean;
 }
 

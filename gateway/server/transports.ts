@@ -79,12 +79,13 @@ export function buildTransports(parts: TransportParts): Transports {
     newId: nanoid,
     retry,
     headers: securityHeaders(config.tls !== undefined),
+    leaving: () => drain.begun || !config.httpKeepAlive,
   };
   const bind = (app: BoundApp) => {
     bindWebSockets(app, { ...config, ...sockets, ...shared, endpoints: openEndpoints(app), now, random });
     bindSse(app, { ...shared, streams, maxChannels: config.maxChannelsPerStream });
     bindMonitoring(app, { ...shared, monitor });
-    bindHttp(app, { ...config, ...shared, pages, routes, underway, leaving: () => drain.begun });
+    bindHttp(app, { ...config, ...shared, pages, routes, underway });
   };
   return { streams, internal, bind };
 }

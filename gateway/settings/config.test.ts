@@ -37,6 +37,7 @@ const EXAMPLES: Readonly<Record<Exclude<Field, IntegerField>, Examples>> = {
     good: ['gw.example', 'A.example, *.b.example', '192.0.2.1, [::1]', '*'],
     wrong: ['gw.example:8080', 'http://gw.example', 'a/b', 'a,,b', '*.*.a'],
   },
+  httpKeepAlive: { good: ['on', 'off'], wrong: ['close', '10'] },
   internalHost: { good: ['0.0.0.0', '::1', 'localhost'], wrong: ['127.0.0', 'a b', '127.0.0.1:9080'] },
   host: {
     good: ['0.0.0.0', '::', 'localhost', 'gw-1.internal'],

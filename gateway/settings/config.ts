@@ -182,6 +182,11 @@ const OWN_SETTINGS = {
       'several times the CPU. shared is one compressor for all connections, which takes no memory for each, and begins anew with every frame; there is no word for one of their own, ' +
       'as that takes 75 KB for each connection.',
   }),
+  httpKeepAlive: toggle('HTTP_KEEP_ALIVE', true, {
+    about:
+      'Whether a connection takes another HTTP request after an answer. The socket library closes one that is silent for 8 to 12 seconds, and has no setting for that: with off every answer says Connection: close, ' +
+      'for load balancers that keep connections for longer and cannot be told otherwise.',
+  }),
   maxBodyBytes: integer('MAX_BODY_BYTES', 1_048_576, {
     min: 1_024,
     max: 67_108_864,

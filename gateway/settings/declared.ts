@@ -144,6 +144,13 @@ export interface Settings {
    */
   readonly COMPRESSION?: string | undefined;
   /**
+   * Whether a connection takes another HTTP request after an answer. The socket library closes one that
+   * is silent for 8 to 12 seconds, and has no setting for that: with off every answer says Connection:
+   * close, for load balancers that keep connections for longer and cannot be told otherwise.
+   * Allowed: on, off (1, true and 0, false mean the same). Default: on.
+   */
+  readonly HTTP_KEEP_ALIVE?: boolean | string | undefined;
+  /**
    * The largest body of an HTTP request, such as a batch of publishes.
    * Allowed: 1024 to 67108864 bytes. Default: 1048576.
    */

@@ -29,6 +29,8 @@ export interface SseResponseOptions {
   readonly retry: () => string;
   /** What every answer has. */
   readonly headers: Headers;
+  /** Whether every answer is the last of its connection: the gateway leaves, or is set so. */
+  readonly leaving: () => boolean;
 }
 
 /** What is written to a response, as the response sees it. */
@@ -149,13 +151,19 @@ export function refuseAsked(
 }
 
 /** Refuses for good: the request will not be answered otherwise when it is made again. */
-export function refuse(res: HttpResponse, asked: Asked, { code, error }: Refusal, options: SseResponseOptions): void {
-  options.tally.errors++;
+export function refuse(
+  res: HttpResponse,
+  asked: Asked,
+  { code, error }: Refusal,
+  { tally, leaving }: SseResponseOptions,
+): void {
+  tally.errors++;
   res.cork(() => {
     res.writeStatus(statusLine(ERROR_STATUS[code]));
     res.writeHeader('Content-Type', 'application/json');
     if (code === 'unauthorized') res.writeHeader('WWW-Authenticate', 'Bearer');
     writeHeaders(res, asked.headers);
+    if (leaving() && !asked.isLast) res.writeHeader('Connection', 'close');
     end(res, asked, JSON.stringify({ error: { code, message: error } }));
   });
 }
@@ -190,7 +198,7 @@ export function turnAway(
   res: HttpResponse,
   asked: Asked,
   { refusal: { code, error }, comeBackAfterMs }: Absence,
-  { retry, tally }: SseResponseOptions,
+  { retry, tally, leaving }: SseResponseOptions,
 ): void {
   tally.turnedAway++;
   res.cork(() => {
@@ -204,6 +212,7 @@ export function turnAway(
     res.writeHeader('Content-Type', 'application/json');
     res.writeHeader('Retry-After', String(seconds));
     writeHeaders(res, asked.headers);
+    if (leaving() && !asked.isLast) res.writeHeader('Connection', 'close');
     end(res, asked, JSON.stringify({ error: { code, message: error } }));
   });
 }
