@@ -313,8 +313,8 @@ test('help and the table of the README list every setting with its default', () 
   assert.equal(rows.length, settings.length + 3);
 });
 
-test('help fits a terminal of 100 columns', () => {
-  for (const line of helpText().split('\n')) assert.ok(line.length <= 100, line);
+test('help fits a terminal of 100 columns, but for a single word that does not', () => {
+  for (const line of helpText().split('\n')) assert.ok(line.length <= 100 || !line.trim().includes(' '), line);
 });
 
 test('arguments are help, version or a mistake', () => {
