@@ -26,7 +26,7 @@ import {
   Recorder,
 } from './testing/events.ts';
 import { BRIEF_MS, type Harness, HOUR_MS, memoryHarness, SHORT_LIMIT_MS } from './testing/harness.ts';
-import { everyCall } from './testing/presence.ts';
+import { everyCall, joining } from './testing/presence.ts';
 import { until } from './testing/until.ts';
 
 /** Whether an event of the namespace `brief` must be there still. What was read before on a machine that stood still in between may or may not have it. */
@@ -674,6 +674,28 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
         await until('the interruption is told', () => heard.resubscriptions.includes(channel));
         const { id } = await broker.publish(channel, message(4));
         await until('events flow again', () => heard.ids(channel).includes(id));
+      });
+
+      it('never lets a join that was given up take effect after the leave that undid it', async (t) => {
+        if (harness.freeze === undefined) return t.skip('this engine cannot be cut off');
+        const { broker } = await gateway(undefined, SHORT_LIMIT_MS);
+        const { broker: witness } = await gateway();
+        for (let round = 0; round < 4; round += 1) {
+          const member = joining({ gateway: fresh('gw') });
+          await broker.presence.renewLease(member.gateway, HOUR_MS);
+          const channel = fresh('plain');
+          const thaw = await harness.freeze();
+          await assert.rejects(broker.presence.join(channel, member), BrokerUnavailable);
+          const leave = () => broker.presence.leave(channel, member.connection).then(Boolean, () => 'failed');
+          const leaving = leave();
+          await thaw();
+          if ((await leaving) === 'failed') await until('it has left', async () => (await leave()) !== 'failed');
+          // What was on its way has arrived once so many later calls have been answered, whichever connection it was on.
+          for (let call = 0; call < 50; call += 1)
+            await Promise.all([broker, witness].map((each) => each.heads([channel])));
+          assert.deepEqual((await witness.presence.members(channel, 10)).members, []);
+          await broker.presence.endLease(member.gateway);
+        }
       });
 
       it('rejects calls after it was closed', async () => {

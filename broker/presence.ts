@@ -24,9 +24,9 @@ export function noticedChannel(name: string): string | undefined {
 
 /**
  * The names of notices, and the JSON that is their data; that of `renamed` also has the name before, in `old`. A user with several connections
- * joins with the first and leaves with the last.
+ * joins with the first and leaves with the last. `changed` is no engine's: a gateway puts it in place of notices that it left out.
  */
-export const NOTICE = { joined: 'joined', left: 'left', renamed: 'renamed' } as const;
+export const NOTICE = { joined: 'joined', left: 'left', renamed: 'renamed', changed: 'changed' } as const;
 export interface Notice {
   readonly connection: string;
   readonly user: string | null;

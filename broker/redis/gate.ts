@@ -65,8 +65,11 @@ export class Gate {
     this.#waiting.clear();
   }
 
-  /** Rejects with `BrokerUnavailable` for whatever reason the call fails. */
-  run<T>(send: () => Promise<T>): Promise<T> {
+  /**
+   * Rejects with `BrokerUnavailable` for whatever reason the call fails. A call of several steps asks `isOpen` before each further one: once it
+   * has been given up, whoever made it may have gone on to undo it.
+   */
+  run<T>(send: (isOpen: () => boolean) => Promise<T>): Promise<T> {
     const { timeoutMs, maxWaiting, maxInFlight } = this.#options;
     return new Promise<T>((resolve, reject) => {
       if (this.#closed) return reject(new BrokerUnavailable('The broker was closed.'));
@@ -79,7 +82,7 @@ export class Gate {
         dueMs: performance.now() + timeoutMs,
         start: () => {
           this.#inFlight += 1;
-          send().then(
+          send(() => this.#open.has(call)).then(
             (result) => {
               this.#inFlight -= 1;
               this.#open.delete(call);

@@ -47,6 +47,11 @@ export class Keys {
     return `${this.#base(channel)}:i`;
   }
 
+  /** The string that remembers for a while which joins of a connection were undone, so that none takes effect late. */
+  undone(channel: string, connection: string): string {
+    return `${this.#base(channel)}:u:${connection}`;
+  }
+
   /** The sorted set of gateways by the moment at which their leases end, or ended. */
   leases(): string {
     return `${this.#prefix}:leases:{gateways}`;

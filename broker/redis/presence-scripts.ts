@@ -43,6 +43,9 @@ export interface Part<T> {
   readonly next: string | undefined;
 }
 
+/** How long a join that was undone may still be on its way: a server that stood still takes up what waits at once when it goes on. */
+const UNDONE_MS = 10 * 60_000;
+
 export const SCAN_START = '0';
 
 /** Members, or channels, in one part of a scan: few enough not to hold up the server. */
@@ -56,7 +59,7 @@ export class PresenceScripts {
   constructor(send: Send, keys: Keys, publishCommand: PublishCommand) {
     this.#send = send;
     this.#keys = keys;
-    this.#scripts = loadAll({ PUBLISH: publishCommand });
+    this.#scripts = loadAll({ PUBLISH: publishCommand, UNDONE_MS });
   }
 
   get all(): readonly Script[] {
@@ -76,14 +79,21 @@ export class PresenceScripts {
     return list(await run(this.#send, this.#scripts.gateways, [this.#keys.leases()], [endedMs])).map(text);
   }
 
-  async join(channel: string, member: Joining): Promise<Joined> {
+  /** `order`: larger than that of every join before it by this connection. */
+  async join(channel: string, member: Joining, order: number): Promise<Joined> {
     const { connection, previous } = member;
-    const reply = await this.#change(this.#scripts.join, channel, [
-      JSON.stringify(connection),
-      encodeEntry(member),
-      previous === undefined ? '' : JSON.stringify(previous.connection),
-      previous === undefined ? '' : JSON.stringify(previous.secret),
-    ]);
+    const reply = await this.#change(
+      this.#scripts.join,
+      channel,
+      [this.#keys.undone(channel, connection)],
+      [
+        order,
+        JSON.stringify(connection),
+        encodeEntry(member),
+        previous === undefined ? '' : JSON.stringify(previous.connection),
+        previous === undefined ? '' : JSON.stringify(previous.secret),
+      ],
+    );
     return { joined: reply === 1, hasMembers: reply !== -1 };
   }
 
@@ -91,16 +101,26 @@ export class PresenceScripts {
     await run(this.#send, this.#scripts.part, this.#presence(channel), [JSON.stringify(connection)]);
   }
 
-  /** Resolves to those of the gateways that have no member in the channel now. */
-  async leave(channel: string, connection: string, gateways: readonly string[]): Promise<string[]> {
-    const args = [connection, ...gateways].map((each) => JSON.stringify(each));
-    const reply = list(await this.#change(this.#scripts.leave, channel, args));
+  /**
+   * Resolves to those of the gateways that have no member in the channel now. `undone`: joins of the connection up to this one may still be on
+   * their way to Redis, and are not to take effect there any more.
+   */
+  async leave(
+    channel: string,
+    connection: string,
+    gateways: readonly string[],
+    undone: number | undefined,
+  ): Promise<string[]> {
+    const args = [undone ?? '', ...[connection, ...gateways].map((each) => JSON.stringify(each))];
+    const reply = list(
+      await this.#change(this.#scripts.leave, channel, [this.#keys.undone(channel, connection)], args),
+    );
     return gateways.filter((_, i) => reply[i] === 0);
   }
 
   async rename(channel: string, connection: string, name: string, claim: string): Promise<boolean> {
     const args = [connection, name, claim].map((each) => JSON.stringify(each));
-    return (await this.#change(this.#scripts.rename, channel, args)) === 1;
+    return (await this.#change(this.#scripts.rename, channel, [], args)) === 1;
   }
 
   /** Those of these gateways. */
@@ -115,7 +135,7 @@ export class PresenceScripts {
   /** Removes what one part of a scan finds; tells whether the gateway has members there still. */
   async removeMembers(channel: string, gateway: string, cursor: string): Promise<Part<boolean>> {
     const args = [JSON.stringify(gateway), cursor, SCAN_COUNT];
-    const [next, more] = list(await this.#change(this.#scripts.removeMembers, channel, args));
+    const [next, more] = list(await this.#change(this.#scripts.removeMembers, channel, [], args));
     return { found: more === 1, next: nextOf(next) };
   }
 
@@ -151,9 +171,9 @@ export class PresenceScripts {
     return (await run(this.#send, this.#scripts.forgetGateway, this.#leases(), [gateway])) === 1;
   }
 
-  #change(script: Script, channel: string, args: readonly (string | number)[]) {
+  #change(script: Script, channel: string, moreKeys: readonly string[], args: readonly (string | number)[]) {
     const notices = this.#keys.events(noticesOf(channel));
-    return run(this.#send, script, this.#presence(channel), [notices, ...args]);
+    return run(this.#send, script, [...this.#presence(channel), ...moreKeys], [notices, ...args]);
   }
 
   #presence(channel: string): string[] {

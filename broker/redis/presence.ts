@@ -4,6 +4,7 @@
  * A change and its notice are one script in the channel's slot. Leases lie in a slot of their own, and for each gateway, in
  * another one, the channels in which it has members; so what a dead gateway left is found without a look into every channel.
  */
+import { BrokerUnavailable } from '../broker.ts';
 import type { Joining, Members, Presence } from '../presence.ts';
 import type { Gate } from './gate.ts';
 import { type PresenceScripts, type Registered, SCAN_START } from './presence-scripts.ts';
@@ -11,12 +12,18 @@ import { Registrations } from './registrations.ts';
 
 /** For how long a dead gateway is left to the one that began to remove its members, which may have died as well. */
 const REMOVAL_MS = 10_000;
+/** Connections whose join is in doubt: more than a gateway has. */
+const MAX_UNCERTAIN = 1_000_000;
 
 export class RedisPresence implements Presence {
   readonly #gate: Gate;
   readonly #scripts: PresenceScripts;
   readonly #graceMs: number;
   readonly #registrations: Registrations;
+  /** Raised with each join: of two of one connection the later one has the larger number. */
+  #joins = 0;
+  /** The connections, by channel, with a join that was given up: it may take effect at any time, until it is undone. */
+  readonly #uncertain = new Set<string>();
 
   constructor(gate: Gate, scripts: PresenceScripts, graceMs: number) {
     this.#gate = gate;
@@ -39,18 +46,32 @@ export class RedisPresence implements Presence {
     return this.#gate.run(() => this.#scripts.gateways(0));
   }
 
-  join(channel: string, member: Joining): Promise<boolean> {
-    const join = () => this.#scripts.join(channel, member);
-    return this.#gate.run(() => this.#registrations.join(member.gateway, channel, join));
+  async join(channel: string, member: Joining): Promise<boolean> {
+    const order = ++this.#joins;
+    try {
+      return await this.#gate.run((isOpen) =>
+        this.#registrations.join(member.gateway, channel, () => {
+          if (!isOpen()) throw new BrokerUnavailable('The join was given up before it was sent.');
+          return this.#scripts.join(channel, member, order);
+        }),
+      );
+    } catch (error) {
+      if (!(error instanceof BrokerUnavailable) || error.refusal === undefined) this.#doubt(channel, member.connection);
+      throw error;
+    }
   }
 
   part(channel: string, connection: string): Promise<void> {
     return this.#gate.run(() => this.#scripts.part(channel, connection));
   }
 
-  leave(channel: string, connection: string): Promise<void> {
-    const leave = (gateways: readonly string[]) => this.#scripts.leave(channel, connection, gateways);
-    return this.#gate.run(() => this.#registrations.leave(channel, leave));
+  async leave(channel: string, connection: string): Promise<void> {
+    const key = keyOf(channel, connection);
+    const undone = this.#uncertain.has(key) ? this.#joins : undefined;
+    await this.#gate.run(() =>
+      this.#registrations.leave(channel, (gateways) => this.#scripts.leave(channel, connection, gateways, undone)),
+    );
+    this.#uncertain.delete(key);
   }
 
   rename(channel: string, connection: string, name: string, claim: string): Promise<boolean> {
@@ -70,6 +91,13 @@ export class RedisPresence implements Presence {
       if (gateway === undefined) return count;
       if (await this.#remove(gateway)) count += 1;
     }
+  }
+
+  #doubt(channel: string, connection: string): void {
+    this.#uncertain.add(keyOf(channel, connection));
+    if (this.#uncertain.size <= MAX_UNCERTAIN) return;
+    const [oldest] = this.#uncertain;
+    if (oldest !== undefined) this.#uncertain.delete(oldest);
   }
 
   async #remove(gateway: string): Promise<boolean> {
@@ -96,4 +124,8 @@ export class RedisPresence implements Presence {
     }
     if (!hasMembers) await this.#gate.run(() => this.#scripts.unregister(gateway, registered));
   }
+}
+
+function keyOf(channel: string, connection: string): string {
+  return `${connection} ${channel}`;
 }

@@ -89,6 +89,8 @@ export const chatNotice: Form = ({ name: notice, text: data }) => {
       return typeof name === 'string' ? frame('user_left', { username: name }) : undefined;
     case NOTICE.renamed:
       return frame('username_changed', { old_username: old, new_username: name });
+    case NOTICE.changed:
+      return frame('users_changed', {});
     case TYPING:
       return typingFrame(String(username));
     default:

@@ -6,6 +6,7 @@ import { BrokerUnavailable, ORIGIN } from '../../broker/broker.ts';
 import { noticedChannel, noticesOf } from '../../broker/presence.ts';
 import { type Caller, meOf, nameOf, userOf } from '../auth/rights.ts';
 import type { Opened } from '../hub/channel.ts';
+import { ignoreUnavailable } from '../hub/history.ts';
 import type { Run } from '../hub/outgoing.ts';
 import type { Subscription } from '../hub/subscription.ts';
 import { type Outcome, UNAVAILABLE } from '../operations.ts';
@@ -250,10 +251,16 @@ export class ChatSession extends SocketSession {
     return () => members.sureLease === lease;
   }
 
-  /** Somebody took its name while this gateway could not hold it. */
+  /** Somebody took its name while this gateway could not hold it. Where no other can be had now it is to come back, and enters as everyone does. */
   async #loseName(request: ChatRequest): Promise<void> {
     const old = this.#name?.name ?? '';
-    await this.#takeAnyName(request);
+    try {
+      await this.#takeAnyName(request);
+    } catch (error) {
+      ignoreUnavailable(error);
+      this.turnAway(UNAVAILABLE, CLOSE.tryAgain);
+      return;
+    }
     this.refuse(taken(old));
     this.send(frame('username_changed', { old_username: old, new_username: this.#name?.name }));
   }

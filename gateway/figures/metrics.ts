@@ -182,6 +182,11 @@ export class Metrics {
     );
     level('request_bodies', 'Bodies of HTTP requests that have begun and not ended.', () => bodies.open);
     level('request_body_bytes', 'Memory of the bodies of HTTP requests, until they are answered.', () => bodies.bytes);
+    total(
+      'presence_notices_left_out',
+      'Notices of who joined or left that connections were not sent, as there were more than MAX_PRESENCE_NOTICES_PER_SECOND.',
+      () => tally.noticesLeftOut,
+    );
     level('members_leaving', 'Members whose connection ended and who may still come back.', () => members.leaving);
     level('ready', 'What /readyz says: whether this gateway should be sent clients.', () =>
       Number(health.readiness().ready),

@@ -23,6 +23,8 @@ export class Tally {
   deliveredBytes = 0;
   /** Gap notices written to connections. */
   gaps = 0;
+  /** Presence notices that were not written to connections, as there were too many. */
+  noticesLeftOut = 0;
   /** Frames and HTTP requests from clients. */
   received = 0;
   /** Publishes that were stored, and those answered as duplicates. */

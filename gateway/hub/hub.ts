@@ -173,6 +173,11 @@ export class Hub implements Listener {
     return channel?.settled ? channel.ring.head : undefined;
   }
 
+  /** How many of this gateway's connections listen to a channel. */
+  audienceOf(name: string): number {
+    return this.#channels.get(name)?.audience ?? 0;
+  }
+
   /** The channels that start with `prefix`, with the number of this gateway's connections that listen to each. */
   *audiences(prefix: string): Iterable<{ channel: string; subscribers: number }> {
     for (const { name, audience } of this.#channels.values()) {

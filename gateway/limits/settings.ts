@@ -34,6 +34,14 @@ export const LIMIT_SETTINGS = {
     'milliseconds',
     'While the process is further behind than this, new connections are told to come back some seconds later, so that those that are open are served.',
   ),
+  maxPresenceNoticesPerSecond: limit(
+    'MAX_PRESENCE_NOTICES_PER_SECOND',
+    100_000,
+    10_000_000,
+    'notices per second',
+    'How many notices of who joined or left this gateway writes to its connections per second, all channels together: where N members join one channel at once, each is told to N ' +
+      'others. More are left out, and the subscribers of such a channel are told once that its list has changed.',
+  ),
   maxFramesPerSecond: limit(
     'MAX_FRAMES_PER_SECOND',
     10_000,

@@ -126,7 +126,8 @@ describe('the members of a gateway', () => {
     members.enter(ROOM, waiting.person);
     await assert.rejects(members.claim(ROOM, person('claims', 'Ada'), 'ada'), BrokerUnavailable);
     lease = begun;
-    await members.reenter([waiting], true);
+    members.leaseBegan();
+    await members.reenter([waiting]);
     assert.deepEqual(await listed(ROOM), ['waits']);
   });
 
@@ -144,12 +145,12 @@ describe('the members of a gateway', () => {
     members.exit(ROOM, 'goes');
     await until('the leave has failed', () => members.leaving === 1);
     away = false;
-    await members.reenter([staying], false);
+    await members.reenter([staying]);
     clock.now += GRACE_MS;
     members.leaveDue();
     await notices('joined goes', 'joined stays', 'left goes');
     assert.deepEqual(await listed(ROOM), ['stays']);
-    await members.reenter(untouched, false);
+    await members.reenter(untouched);
   });
 
   it('are entered anew under another lease without a word, and none of them is removed with the old one', async () => {
@@ -166,7 +167,8 @@ describe('the members of a gateway', () => {
     clock.now += 15_000 + GRACE_MS + 1;
     lease = 'gateway.2';
     await broker.presence.renewLease(lease, 15_000);
-    await members.reenter([staying], true);
+    members.leaseBegan();
+    await members.reenter([staying]);
     await broker.presence.removeDead();
     members.leaveDue();
     await notices('joined stays', 'joined gone', 'left gone');
@@ -183,7 +185,8 @@ describe('the members of a gateway', () => {
     await broker.presence.renewLease(lease, 15_000);
     await broker.presence.removeDead();
     assert.equal(await members.claim(ROOM, person('thief', 'Ada'), claim), true);
-    await members.reenter([staying], true);
+    members.leaseBegan();
+    await members.reenter([staying]);
     assert.equal(lost, 1);
   });
 

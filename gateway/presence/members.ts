@@ -144,16 +144,26 @@ export class Members {
     this.#stale = true;
   }
 
-  /** Enters all members anew where that is needed: some are in doubt, or (`renewed`) the lease is another. */
-  async reenter(memberships: Iterable<Membership>, renewed: boolean): Promise<void> {
-    if (!renewed && !this.#stale) return;
+  /** This gateway lives by another lease from now on: its members must be entered by that one. */
+  leaseBegan(): void {
+    this.#stale = true;
+    this.#leaving = []; // the old lease's members are the others' to remove
+  }
+
+  /**
+   * Enters all members anew where that is needed: some are in doubt, or the lease is another. So many at once and no more, so that others
+   * are served meanwhile. Where the lease becomes another meanwhile it ends, and the next call begins anew; those that fail wait for that, too.
+   */
+  async reenter(memberships: Iterable<Membership>): Promise<void> {
+    const lease = this.#parts.sureLease(); // by one that may have ended names would be lost to who has them by now
+    if (!this.#stale || lease === undefined) return;
     this.#stale = false;
-    if (renewed) this.#leaving = []; // the old lease's members are the others' to remove
     let batch: Promise<void>[] = [];
     for (const membership of memberships) {
       batch.push(this.#reenter(membership));
       if (batch.length < REENTER_BATCH) continue;
       await Promise.all(batch);
+      if (this.#parts.lease() !== lease) return;
       batch = [];
     }
     await Promise.all(batch);

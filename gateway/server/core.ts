@@ -1,6 +1,7 @@
 /** Builds what events pass through, whatever the transport: the hub, the fleet, presence, and what clients may ask for. */
 import { nanoid } from 'nanoid';
 import type { Broker, BrokerUnavailable, Event, RetentionOf } from '../../broker/broker.ts';
+import { noticedChannel } from '../../broker/presence.ts';
 import { NotificationHistory } from '../applications/notification-history.ts';
 import type { Connections } from '../connections/connections.ts';
 import { Fleet } from '../fleet/fleet.ts';
@@ -10,6 +11,7 @@ import { millisecondsOf } from '../hub/event-time.ts';
 import { Hub } from '../hub/hub.ts';
 import { Operations } from '../operations.ts';
 import { Members } from '../presence/members.ts';
+import { NoticeLimit } from '../presence/notice-limit.ts';
 import { ResumeTokens } from '../presence/resume-token.ts';
 import type { Config } from '../settings/config.ts';
 import { presenceModeOf, retentionOf } from '../settings/namespaces.ts';
@@ -59,7 +61,16 @@ export function buildCore(parts: CoreParts) {
     sureLease: () => fleet.sureLease,
     now,
   });
-  listenTo(parts, { hub, fleet, members });
+  const notices = new NoticeLimit({
+    maxPerSecond: config.maxPresenceNoticesPerSecond,
+    audienceOf: (channel) => hub.audienceOf(channel),
+    forward: (channel, event) => hub.event(channel, event),
+    onLeftOut: (count) => {
+      surroundings.tally.noticesLeftOut += count;
+    },
+    clock,
+  });
+  listenTo(parts, { hub, fleet, members, notices });
 
   const operations = buildOperations(parts, members);
   const history = new NotificationHistory({
@@ -68,7 +79,7 @@ export function buildCore(parts: CoreParts) {
     maxBytes: config.maxBodyBytes,
     maxReads: config.historyReads,
   });
-  return { presenceMode, hub, fleet, resumeTokens, members, operations, history };
+  return { presenceMode, hub, fleet, resumeTokens, members, notices, operations, history };
 }
 
 function buildHub(config: Config, broker: Broker, { durations, tracer }: Meters, now: () => number): Hub {
@@ -83,13 +94,14 @@ function buildHub(config: Config, broker: Broker, { durations, tracer }: Meters,
 /** Hands each event to the part whose channel it came by. */
 function listenTo(
   { broker, meters: { canary }, access: { revocations } }: CoreParts,
-  { hub, fleet, members }: { readonly hub: Hub; readonly fleet: Fleet; readonly members: Members },
+  { hub, fleet, members, notices }: Pick<Core, 'hub' | 'fleet' | 'members' | 'notices'>,
 ): void {
   broker.listen({
     event: (channel: string, event: Event) => {
       if (channel.startsWith(CANARY_PREFIX)) canary.event(channel, event);
       else if (channel.startsWith(FLEET_PREFIX)) fleet.event(channel, event);
       else if (channel === REVOKED_TOKENS) revocations.event(event);
+      else if (noticedChannel(channel) !== undefined) notices.event(channel, event);
       else hub.event(channel, event);
     },
     resubscribed: (channels) => {

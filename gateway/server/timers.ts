@@ -17,6 +17,8 @@ const SECOND = 1_000;
 const HOLD_MS = 2_500;
 /** How often it is looked after members whose time to come back is over. */
 const LEAVE_CHECK_MS = 500;
+/** How soon members are entered anew once that is needed. Apart from the lease, which must be renewed however long they take. */
+const REENTRY_CHECK_MS = 1_000;
 /** How often the files of the certificate are looked at. */
 const RENEWAL_CHECK_MS = 2_000;
 
@@ -40,10 +42,12 @@ export interface Timers {
 /** Starts them all. */
 export function startTimers(parts: TimerParts): Timers {
   const { config, connections, access, meters, core, streams, listener, now } = parts;
-  const { hub, fleet, members } = core;
+  const { hub, fleet, members, notices } = core;
   const { canary, storage, tracer } = meters;
   const knowRevocations = async () => (config.auth.takesTokens ? access.revocations.tend() : undefined);
-  const renew = async () => members.reenter(connections.memberships(), await fleet.renew());
+  const renew = async () => {
+    if (await fleet.renew()) members.leaseBegan();
+  };
 
   const timers = [
     every(REVOCATION_CHECK_MS, () => whileAvailable(knowRevocations())),
@@ -59,6 +63,8 @@ export function startTimers(parts: TimerParts): Timers {
     every(CANARY_INTERVAL_MS, () => storage.check()),
     every(LEASE_RENEWAL_MS, () => whileAvailable(renew())),
     every(LEASE_RENEWAL_MS, () => whileAvailable(fleet.removeDead())),
+    every(REENTRY_CHECK_MS, () => members.reenter(connections.memberships())),
+    every(SECOND, () => notices.tellChanged()),
     ...(tracer === undefined ? [] : [every(SECOND, () => tracer.flush())]),
     every(LEAVE_CHECK_MS, () => members.leaveDue()),
     every(RENEWAL_CHECK_MS, () => listener.renew()),

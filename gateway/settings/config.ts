@@ -72,8 +72,8 @@ const OWN_SETTINGS = {
   redisUrl: text<string | undefined>('REDIS_URL', undefined, {
     secret: true,
     allowed:
-      'redis://[user:password@]host:port[/db], redis+sentinel://[user:password@]host:port,host:port/master[/db], ' +
-      'redis+cluster://[user:password@]host:port,host:port, or unix:///path/redis.sock[?db=N]; valkey for redis as well, ' +
+      'redis://[user:password@]host:port[/db], redis+sentinel://[user:password@]host:port,…/master[/db], ' +
+      'redis+cluster://[user:password@]host:port,…, or unix:///path/redis.sock[?db=N]; valkey for redis as well, ' +
       'rediss or valkeys for TLS; ?sentinelPassword= and &sentinelUsername= where the Sentinels ask for them',
     about:
       'The Redis that carries and keeps the events. Without it everything is kept in the memory of this one process and lost with it.',

@@ -37,10 +37,10 @@ export interface Settings {
    * The Redis that carries and keeps the events. Without it everything is kept in the memory of this one
    * process and lost with it.
    * Allowed: redis://[user:password@]host:port[/db],
-   * redis+sentinel://[user:password@]host:port,host:port/master[/db],
-   * redis+cluster://[user:password@]host:port,host:port, or unix:///path/redis.sock[?db=N]; valkey for
-   * redis as well, rediss or valkeys for TLS; ?sentinelPassword= and &sentinelUsername= where the
-   * Sentinels ask for them. Default: none.
+   * redis+sentinel://[user:password@]host:port,…/master[/db],
+   * redis+cluster://[user:password@]host:port,…, or unix:///path/redis.sock[?db=N]; valkey for redis as
+   * well, rediss or valkeys for TLS; ?sentinelPassword= and &sentinelUsername= where the Sentinels ask
+   * for them. Default: none.
    */
   readonly REDIS_URL?: string | undefined;
   /**
@@ -200,6 +200,13 @@ export interface Settings {
    * Allowed: 0 to 60000 milliseconds. Default: 1000.
    */
   readonly MAX_EVENT_LOOP_LAG_MS?: number | string | undefined;
+  /**
+   * How many notices of who joined or left this gateway writes to its connections per second, all
+   * channels together: where N members join one channel at once, each is told to N others. More are left
+   * out, and the subscribers of such a channel are told once that its list has changed. 0 sets no limit.
+   * Allowed: 0 to 10000000 notices per second. Default: 100000.
+   */
+  readonly MAX_PRESENCE_NOTICES_PER_SECOND?: number | string | undefined;
   /**
    * How many frames of any kind one WebSocket connection may send, and two seconds' worth at once. One
    * that sends more is closed with 4429, as it would keep the gateway from everybody else. 0 sets no

@@ -281,6 +281,7 @@ export class Session extends SocketSession {
 }
 
 const noticeFrame: Form = ({ name, text }, channel) => {
+  if (name === NOTICE.changed) return frame('presence_changed', { channel });
   if (name !== NOTICE.joined && name !== NOTICE.left) return undefined;
   return `${frame(name, { channel }).slice(0, -1)},${text.slice(1)}`;
 };
