@@ -37,6 +37,19 @@ describe('the internal port', () => {
     }
   });
 
+  test('answers for this machine only, unless it is there for others', async (t) => {
+    const gateway = await GatewayProcess.start({ env: ON });
+    const open = await GatewayProcess.start({ env: { ...ON, INTERNAL_HOST: '0.0.0.0' } });
+    t.after(() => Promise.all([gateway.kill(), open.kill()]));
+    const asked = async (of: GatewayProcess, host: string) => {
+      const internal = (await of.internalUrl()).replace('0.0.0.0', '127.0.0.1');
+      return (await call(`${internal}/metrics`, { headers: { host } })).status;
+    };
+    for (const host of ['localhost:9080', '127.0.0.1', '[::1]']) assert.equal(await asked(gateway, host), 200, host);
+    assert.equal(await asked(gateway, 'evil.example'), 403);
+    assert.equal(await asked(open, 'gateway-1:9080'), 200);
+  });
+
   test('answers HTTP/1.0, without a Host', async (t) => {
     const gateway = await GatewayProcess.start({ env: ON });
     t.after(() => gateway.kill());

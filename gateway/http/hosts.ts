@@ -47,6 +47,11 @@ export function isLoopbackName(name: string): boolean {
   return name === 'localhost' || name.endsWith('.localhost') || ['[::1]', '::1'].includes(name) || isLoopbackIPv4(name);
 }
 
+/** What listens there answers for this machine only where that is all that can reach it, and for every host otherwise. */
+export function hostsBehind(listensOn: string): HostCheck {
+  return hostCheck(isLoopbackName(listensOn) ? [] : '*');
+}
+
 function isLoopbackIPv4(name: string): boolean {
   return isIPv4(name) && name.startsWith('127.');
 }

@@ -9,6 +9,7 @@ import type { PortOpened } from '../tls/listener.ts';
 import { refusedBecause } from '../tls/refused-port.ts';
 import { type ApiAnswer, type Handler, json, type Routes, refusal } from './api.ts';
 import { securityHeaders } from './headers.ts';
+import type { HostCheck } from './hosts.ts';
 
 export interface InternalPortOptions {
   readonly host: string;
@@ -16,6 +17,8 @@ export interface InternalPortOptions {
   readonly port: number;
   /** What each path answers to `GET`; other methods are not served here. */
   readonly routes: Routes;
+  /** What is on a loopback address is asked by this machine only: a page could have its own name lead there. */
+  readonly hostAllowed: HostCheck;
   readonly log: Logger;
 }
 
@@ -78,7 +81,12 @@ export class InternalPort {
   }
 
   async #ask({ method, url = '/', headers }: IncomingMessage): Promise<ApiAnswer> {
-    const { routes, log } = this.#options;
+    const { routes, hostAllowed, log } = this.#options;
+    // Whoever sends none, by HTTP/1.0, is no browser.
+    if (headers.host !== undefined && !hostAllowed(headers.host)) {
+      const error = 'The internal port answers for this machine only, unless INTERNAL_HOST says otherwise';
+      return refusal({ code: 'forbidden', error });
+    }
     const [path = '', query] = url.split('?', 2);
     const handler: Handler | undefined = Object.hasOwn(routes, path) ? routes[path]?.GET : undefined;
     if (handler === undefined) return refusal({ code: 'not_found', error: 'There is nothing under this path' });

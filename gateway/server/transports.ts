@@ -14,6 +14,7 @@ import { bindMonitoring } from '../figures/monitoring-sse.ts';
 import { ProcessMeter } from '../figures/process-meter.ts';
 import { apiRoutes } from '../http/api.ts';
 import { securityHeaders } from '../http/headers.ts';
+import { hostsBehind } from '../http/hosts.ts';
 import { bindHttp } from '../http/http.ts';
 import { InternalPort } from '../http/internal-port.ts';
 import { figureRoutes, livenessRoutes, movedRoutes } from '../http/internal-routes.ts';
@@ -97,7 +98,9 @@ function buildRoutes({ config, access, core, figures, surroundings, isWorker }: 
   const figured = figureRoutes(figures);
   if (port === undefined) return { routes: { ...api, ...livenessRoutes(), ...figured }, internal: undefined };
   const own = { ...livenessRoutes(), ...figured };
-  const internal = isWorker ? undefined : new InternalPort({ host, port, routes: own, log: surroundings.log });
+  const internal = isWorker
+    ? undefined
+    : new InternalPort({ host, port, routes: own, hostAllowed: hostsBehind(host), log: surroundings.log });
   return { routes: { ...api, ...livenessRoutes(), ...movedRoutes(figured) }, internal };
 }
 

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { Registry } from 'prom-client';
 import { sharedFigures } from '../figures/figures.ts';
 import { json, type Routes } from '../http/api.ts';
+import { hostsBehind } from '../http/hosts.ts';
 import { InternalPort } from '../http/internal-port.ts';
 import { figureRoutes } from '../http/internal-routes.ts';
 import { createLogger } from '../log.ts';
@@ -42,7 +43,13 @@ async function startWorkers(config: Config, env: Environment, program: string, p
   });
   if (internalPort !== undefined) {
     const routes = routesFor(supervisor, gatewayId);
-    const listening = await new InternalPort({ host, port: internalPort, routes, log }).listen();
+    const listening = await new InternalPort({
+      host,
+      port: internalPort,
+      routes,
+      hostAllowed: hostsBehind(host),
+      log,
+    }).listen();
     if (!listening.ok) {
       fail([listening.error]);
       return;

@@ -132,8 +132,8 @@ function stream(random: Random): string {
   if (random.below(3) === 0) headers.push(`Last-Event-ID: ${oneLine(oddText(random))}`);
   if (random.below(2) === 0) headers.push('Accept: text/event-stream');
   const path = random.below(4) === 0 ? '/monitoring' : '/events';
-  const where = `${path}${query(random, ['channel', 'channel', 'after', 'tail', 'lastEventId', 'envelope', 'token', 'ticket'])}`;
-  return request(random.below(10) === 0 ? 'OPTIONS' : 'GET', where, headers).toString();
+  const where = `${path}${query(random, ['channel', 'channel', 'after', 'tail', 'lastEventId', 'Last-Event-ID', 'envelope', 'token', 'ticket', 'channels', 'topic[]', '_'])}`;
+  return request(random.below(10) === 0 ? random.pick(['OPTIONS', 'HEAD']) : 'GET', where, headers).toString();
 }
 
 /** What is no right HTTP, or not all of it. */
@@ -296,6 +296,8 @@ const LINES = [
     'GET / HTTP/1.1\r\n\r\n',
     'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n',
     'GET / HTTP/1.1\r\nHost:\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n\r\n',
+    'GET /ws HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
     'GET / HTTP/1.1\r\n: x\r\n\r\n',
   ],
   ...[
@@ -325,6 +327,10 @@ const HEADERS = [
     'Content-Length',
     'Content-Length:5',
     'Content-Encoding: gzip\r\nContent-Length: 3',
+    'Content-Length: 3\r\nContent-Length: 30',
+    'Host: y\r\nContent-Length: 0',
+    'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked',
+    'Expect: 100-Continue\r\nContent-Length: 5',
     'TE: trailers',
   ],
 ];
