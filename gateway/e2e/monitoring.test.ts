@@ -37,7 +37,7 @@ describe('the monitoring stream', () => {
     const stream = await RawStream.open(`${gateway.url}/monitoring`);
     t.after(() => stream.close());
     assert.equal(stream.status, 200);
-    assert.equal(stream.headers['content-type'], 'text/event-stream');
+    assert.equal(stream.headers['content-type'], 'text/event-stream; charset=utf-8');
     assert.equal(stream.headers['cache-control'], 'no-cache, no-transform');
     assert.equal(stream.headers['x-accel-buffering'], 'no');
     const text = await stream.matching(/\n\n[\s\S]*\n\n/);
@@ -123,7 +123,7 @@ describe('the monitoring stream', () => {
 
   test('is the same for curl, which names no event stream', async (t) => {
     const client = await watch(t, { accept: '*/*', 'user-agent': 'curl/8' });
-    assert.equal((await client.opened).headers['content-type'], 'text/event-stream');
+    assert.equal((await client.opened).headers['content-type'], 'text/event-stream; charset=utf-8');
     assert.equal(statsOf(await client.blocks.next()).gateway, 'monitored');
   });
 

@@ -246,7 +246,10 @@ describe('nginx, when gateways fail', () => {
     await until('it has ended', () => stream.ended);
     assert.match(stream.text, /^retry: \d{4}\n\n$/);
     const { 'content-type': type, 'access-control-allow-origin': origin } = stream.headers;
-    assert.deepEqual([stream.status, type, origin], [200, 'text/event-stream', 'https://elsewhere.example']);
+    assert.deepEqual(
+      [stream.status, type, origin],
+      [200, 'text/event-stream; charset=utf-8', 'https://elsewhere.example'],
+    );
     assert.equal((await call(`${nginx.url}/`)).status, 503);
     const opens = (await heard(page, 'all')).opens;
     await until('the browser has been told as well', async () => (await heard(page, 'all')).opens > opens);

@@ -46,7 +46,7 @@ describe('an event stream', () => {
   test('has the headers that keep caches and proxies from holding it back', async (t) => {
     const { status, headers } = await raw(t, `?channel=${name()}`);
     assert.equal(status, 200);
-    assert.equal(headers['content-type'], 'text/event-stream');
+    assert.equal(headers['content-type'], 'text/event-stream; charset=utf-8');
     assert.equal(headers['cache-control'], 'no-cache, no-transform');
     assert.equal(headers['x-accel-buffering'], 'no');
     assert.equal(headers['access-control-allow-origin'], undefined);
@@ -370,7 +370,7 @@ test('over MAX_CONNECTIONS an EventSource is told when to come back, and others 
   for (let i = 0; i < 5; i++) {
     const full = await call(url, { headers: { accept: 'text/event-stream' } });
     assert.equal(full.status, 200);
-    assert.equal(full.headers['content-type'], 'text/event-stream');
+    assert.equal(full.headers['content-type'], 'text/event-stream; charset=utf-8');
     assert.match(full.text, /^retry: \d+\n\n$/);
     times.add(full.text);
   }

@@ -101,7 +101,7 @@ describe('TLS by certificate files', () => {
     client.destroy();
     assert.match((await ask(`${gateway.url}/api/history?channel=a`)).text, /over TLS/);
     const stream = await ask(`${gateway.url}/events?channel=a&after=0-0`, /over TLS/);
-    assert.equal(stream.headers['content-type'], 'text/event-stream');
+    assert.equal(stream.headers['content-type'], 'text/event-stream; charset=utf-8');
     assert.equal((await ask(`${gateway.url}/`)).status, 200);
   });
 

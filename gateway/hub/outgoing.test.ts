@@ -70,11 +70,9 @@ describe('outgoing event', () => {
   });
 
   it('is one block of the protocol, whose lines the data cannot forge', () => {
-    assert.equal(event.block.toString(), `id: 5-0\nevent: said\ndata: ${JSON.stringify(data)}\n\n`);
-    assert.equal(
-      event.blockAt('5-0.7-0', false).toString(),
-      `id: 5-0.7-0\nevent: said\ndata: ${JSON.stringify(data)}\n\n`,
-    );
+    const line = `data: ${JSON.stringify(data).replace('\u2028', '\\u2028')}`;
+    assert.equal(event.block.toString(), `id: 5-0\nevent: said\n${line}\n\n`);
+    assert.equal(event.blockAt('5-0.7-0', false).toString(), `id: 5-0.7-0\nevent: said\n${line}\n\n`);
   });
 
   it('can stand in an envelope', () => {
@@ -103,6 +101,37 @@ describe('gap', () => {
     assert.equal(
       gap.blockAt('8-0').toString(),
       'id: 8-0\nevent: gap\ndata: {"channel":"news","after":"3-0","id":"9-0"}\n\n',
+    );
+  });
+});
+
+describe('an event', () => {
+  const dataOf = (block: Buffer): string => /^data: (.*)$/m.exec(block.toString())?.[1] ?? '';
+
+  it('has no character in either of its forms that some language takes for the end of a line', () => {
+    const value = { 'a\u2028b': '\u0085 \u2029\u2028, plain — “quoted”, Â£ \u{1f600}' };
+    const event = new OutgoingEvent('room', {
+      id: '2-0',
+      prev: '1-0',
+      name: 'message',
+      data: Buffer.from(JSON.stringify(value)),
+    });
+    for (const bytes of [event.frame, event.block, event.blockAt('2-0', true)])
+      assert.doesNotMatch(bytes.toString(), /[\u0085\u2028\u2029]/);
+    assert.deepEqual(JSON.parse(event.frame.toString()).data, value);
+    assert.deepEqual(JSON.parse(dataOf(event.block)), value);
+    assert.deepEqual(JSON.parse(dataOf(event.blockAt('2-0', true))).data, value);
+    assert.match(event.text, /\\u0085 \\u2029\\u2028, plain — “quoted”, Â£ /u);
+  });
+
+  it('bears any JSON text as it is where no such character is in it', () => {
+    fc.assert(
+      fc.property(fc.json({ stringUnit: 'grapheme' }), (json) => {
+        fc.pre(!/[\u0085\u2028\u2029]/.test(json));
+        const event = new OutgoingEvent('room', { id: '2-0', prev: '1-0', name: 'message', data: Buffer.from(json) });
+        assert.equal(event.text, json);
+        assert.equal(event.block.toString(), `id: 2-0\ndata: ${json}\n\n`);
+      }),
     );
   });
 });

@@ -33,10 +33,11 @@ export class OutgoingEvent {
     const id = event.id === '' ? '' : `"id":"${event.id}",`;
     // Channel, id and name are held to alphabets that JSON need not escape. Memory of its own is what uWS sends cheapest.
     const head = `{${TYPE_MEMBER}"channel":"${channel}",${id}"event":"${event.name}","data":`;
+    const data = withoutLineSeparators(event.data);
     this.#dataStart = head.length;
-    this.frame = Buffer.allocUnsafeSlow(head.length + event.data.length + 1);
+    this.frame = Buffer.allocUnsafeSlow(head.length + data.length + 1);
     this.frame.write(head, 0, 'latin1');
-    this.frame.set(event.data, head.length);
+    this.frame.set(data, head.length);
     this.frame[this.frame.length - 1] = CLOSING_BRACE[0] as number;
   }
 
@@ -60,7 +61,7 @@ export class OutgoingEvent {
     return 2 * this.frame.length;
   }
 
-  /** The JSON text that was published. */
+  /** The JSON text that was published, but for how some characters are written. */
   get text(): string {
     return this.#data().toString();
   }
@@ -68,6 +69,19 @@ export class OutgoingEvent {
   #data(): Buffer {
     return this.frame.subarray(this.#dataStart, this.frame.length - 1);
   }
+}
+
+/** Characters that JSON may bear as they are, but that readers of lines in several languages take for the end of one. */
+const LINE_SEPARATORS = /[\u0085\u2028\u2029]/g;
+/** The first bytes of these characters in UTF-8: most text has neither, which is found out at little cost. */
+const SEPARATOR_LEADS = [0xc2, 0xe2] as const;
+
+/** JSON text with these characters escaped, which means the same, as they occur in strings only. It is the text itself where there are none. */
+function withoutLineSeparators(json: Uint8Array): Uint8Array {
+  if (!SEPARATOR_LEADS.some((lead) => json.includes(lead))) return json;
+  const text = Buffer.from(json.buffer, json.byteOffset, json.length).toString();
+  const escaped = text.replace(LINE_SEPARATORS, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return escaped === text ? json : Buffer.from(escaped);
 }
 
 /** Events after `after` cannot be had; `id` is the first that can, or the channel's last id where none is left. */

@@ -69,6 +69,12 @@ export interface Asked {
 
 /** More than this inside one cork can get lost when the socket is full. */
 const CORK_BYTES = 16_384 - 64;
+/**
+ * Follows all that is written. This build of uWebSockets.js ends a chunk only together with the next one, and a client that reads strictly by RFC
+ * 9112 hands on nothing of a chunk before it has seen its end: it would have each event with the next one. So a chunk of one byte follows, to be
+ * the one that stays open. A blank line means nothing where no block has begun, to event streams of every reading; a comment would be handed on by some.
+ */
+const CHUNK_ENDER = '\n';
 const RETRY_AFTER_SECONDS = 2;
 
 export function readAsked(
@@ -120,7 +126,7 @@ function writeStreamHeadCorked(res: HttpResponse, headers: Headers): void {
 
 function writeStreamHead(res: HttpResponse, headers: Headers): void {
   res.writeStatus('200 OK');
-  res.writeHeader('Content-Type', 'text/event-stream');
+  res.writeHeader('Content-Type', 'text/event-stream; charset=utf-8');
   res.writeHeader('Cache-Control', 'no-cache, no-transform');
   res.writeHeader('X-Accel-Buffering', 'no');
   // Who comes back after its end shall do so by another connection, which may lead to another gateway.
@@ -283,8 +289,10 @@ export class SseResponse implements StreamOutlet, Connection {
     let room = true;
     for (let from = 0; from < bytes.length; from += CORK_BYTES) {
       const part = bytes.length <= CORK_BYTES ? bytes : bytes.subarray(from, from + CORK_BYTES);
+      const last = from + CORK_BYTES >= bytes.length;
       this.#res.cork(() => {
         room = this.#res.write(part);
+        if (last) this.#res.write(CHUNK_ENDER);
       });
     }
     return room;

@@ -44,7 +44,7 @@ export async function publish(gateway: string, channel: string, data: unknown, m
   return id;
 }
 
-/** A response whose body goes on: its bytes as text, as far as they came. */
+/** A response whose body goes on: its bytes as text, as far as they came, but for blank lines beyond the one that ends a block, which mean nothing. */
 export class RawStream {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -58,7 +58,7 @@ export class RawStream {
     this.headers = response.headers;
     response.setEncoding('utf8');
     response.on('data', (chunk: string) => {
-      this.text += chunk;
+      this.text = (this.text + chunk).replace(/\n{3,}/g, '\n\n');
     });
     response.on('error', () => undefined); // that it ended is told by `close`
     response.on('close', () => {

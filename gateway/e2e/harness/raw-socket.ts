@@ -58,6 +58,15 @@ export class RawSocket {
     await until('the other side ends the connection', () => this.ended);
   }
 
+  /** Stops reading, as a slow client does. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }
