@@ -44,7 +44,11 @@ describe('bodies that never end', () => {
   });
 
   test('are held up to a limit for one address, beside which others are served', async (t) => {
-    const env = { TRUSTED_PROXIES: '1', MAX_ADDRESS_BODIES_BYTES: String(3 * CHUNK) };
+    const env = {
+      TRUSTED_PROXIES: '1',
+      MAX_BODY_BYTES: String(2 * CHUNK),
+      MAX_ADDRESS_BODIES_BYTES: String(3 * CHUNK),
+    };
     const gateway = await GatewayProcess.start({ env });
     t.after(() => gateway.kill());
     const from = (address: string) => `X-Forwarded-For: ${address}\r\n`;

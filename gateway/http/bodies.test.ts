@@ -69,6 +69,13 @@ test('all together, and those of one address, have a limit; loopback addresses o
   assert.deepEqual([refusals.address_bodies, refusals.bodies, bodies.bytes], [1, 1, 200]);
 });
 
+test('one body that may be sent at all can be, whatever the other limits are', () => {
+  const { begin } = world({ maxBodyBytes: 1_000 });
+  const body = begin('192.0.2.1');
+  assert.equal(body.add(bytes(1_000)), undefined);
+  assert.equal(begin('192.0.2.1').add(bytes(1))?.code, 'unavailable');
+});
+
 test('one that does not end in time is ended, once, and only that', () => {
   const { bodies, refusals, time, late, begin } = world();
   begin('a').add(bytes(10));

@@ -85,14 +85,19 @@ export class Bodies {
 
   /** Why so many more bytes of this address may not be kept; undefined where they are taken, and counted. */
   take(address: string, had: number, limit: number, bytes: number): Refusal | undefined {
-    const { maxBodiesBytes, maxAddressBodiesBytes } = this.#options;
+    const { maxBodyBytes, maxBodiesBytes, maxAddressBodiesBytes } = this.#options;
     if (had + bytes > limit) return this.tooLarge(limit);
-    if (this.#bytes + bytes > maxBodiesBytes) {
+    // One body that may be sent at all can be sent by itself.
+    if (this.#bytes + bytes > Math.max(maxBodiesBytes, maxBodyBytes)) {
       const error = 'This gateway holds as many bodies of requests as it may (MAX_BODIES_BYTES); send it again shortly';
       return this.#refuse('bodies', { code: 'unavailable', error, againInMs: AGAIN_MS });
     }
     const share = this.#shares.get(address) ?? { address, bytes: 0 };
-    if (maxAddressBodiesBytes > 0 && !isLoopback(address) && share.bytes + bytes > maxAddressBodiesBytes) {
+    if (
+      maxAddressBodiesBytes > 0 &&
+      !isLoopback(address) &&
+      share.bytes + bytes > Math.max(maxAddressBodiesBytes, maxBodyBytes)
+    ) {
       const error = 'Your address sends as much at a time as it may (MAX_ADDRESS_BODIES_BYTES); send it again shortly';
       return this.#refuse('address_bodies', { code: 'too_many', error, againInMs: AGAIN_MS });
     }

@@ -118,14 +118,14 @@ export const LIMIT_SETTINGS = {
     max: 17_179_869_184,
     unit: 'bytes',
     about:
-      'The bodies of HTTP requests in memory, all together, from their first byte to the answer. One that is too much is answered with 503 and unavailable. Keep it above MAX_BODY_BYTES.',
+      'The bodies of HTTP requests in memory, all together, from their first byte to the answer. One that is too much is answered with 503 and unavailable. At least one of MAX_BODY_BYTES is always taken.',
   }),
   maxAddressBodiesBytes: limit(
     'MAX_ADDRESS_BODIES_BYTES',
     16_777_216,
     17_179_869_184,
     'bytes',
-    'The same for all that come from one client address; more is answered with 429 and too_many. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS.',
+    'The same for all that come from one client address; more is answered with 429 and too_many. At least one of MAX_BODY_BYTES is always taken. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS.',
   ),
   maxAnonymousBodyBytes: integer('MAX_ANONYMOUS_BODY_BYTES', 131_072, {
     min: 1_024,

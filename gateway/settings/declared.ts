@@ -271,13 +271,14 @@ export interface Settings {
   readonly MAX_ADDRESS_PUBLISH_BYTES_PER_SECOND?: number | string | undefined;
   /**
    * The bodies of HTTP requests in memory, all together, from their first byte to the answer. One that
-   * is too much is answered with 503 and unavailable. Keep it above MAX_BODY_BYTES.
+   * is too much is answered with 503 and unavailable. At least one of MAX_BODY_BYTES is always taken.
    * Allowed: 1048576 to 17179869184 bytes. Default: 67108864.
    */
   readonly MAX_BODIES_BYTES?: number | string | undefined;
   /**
-   * The same for all that come from one client address; more is answered with 429 and too_many.
-   * Addresses count as for MAX_CONNECTIONS_PER_ADDRESS. 0 sets no limit.
+   * The same for all that come from one client address; more is answered with 429 and too_many. At least
+   * one of MAX_BODY_BYTES is always taken. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS. 0 sets no
+   * limit.
    * Allowed: 0 to 17179869184 bytes. Default: 16777216.
    */
   readonly MAX_ADDRESS_BODIES_BYTES?: number | string | undefined;
