@@ -81,9 +81,15 @@ export interface Page {
    * entry that is still kept, or the predecessor of the oldest kept one. Always true for a read of the tail.
    */
   readonly known: boolean;
-  /** Whether `limit` left out further events in the direction of the read. */
+  /** Whether `limit` or the bytes of a page left out further events in the direction of the read. */
   readonly more: boolean;
 }
+
+/**
+ * How many bytes of names and data a page has at most, unless it is asked for another number. The first event in the direction of the read
+ * is always in it, so whoever reads on makes progress.
+ */
+export const PAGE_BYTES = 131_072;
 
 /** How long a publish's key is remembered. */
 export const KEY_LIFETIME_MS = 5 * 60_000;
@@ -152,15 +158,24 @@ export interface Broker {
   publish(channel: string, message: Message): Promise<Published>;
 
   /**
-   * The first `limit` events after `position`. Where `position` is not known, those after it (by id) that are kept.
-   * On an ephemeral channel: an empty page, known, with `start` and `head` at `ORIGIN`.
+   * The first `limit` events after `position`, as far as they fit into `maxBytes` (`PAGE_BYTES` unless given). Where `position` is not known,
+   * those after it (by id) that are kept. On an ephemeral channel: an empty page, known, with `start` and `head` at `ORIGIN`.
+   *
+   * A read sees every publish that was acknowledged before it was asked for. One that is still under way it may overtake.
    */
-  readAfter(channel: string, position: Position, limit: number): Promise<Page>;
+  readAfter(channel: string, position: Position, limit: number, maxBytes?: number): Promise<Page>;
 
-  /** The last `limit` events, or the last before (and without) `before`, which need not be the id of an event. `limit` may be 0. */
-  readTail(channel: string, limit: number, before?: Position): Promise<Page>;
+  /**
+   * The last `limit` events, or the last before (and without) `before`, which need not be the id of an event; where they don't fit into
+   * `maxBytes` (`PAGE_BYTES` unless given), the newest of them that do. `limit` may be 0. `start` is `ORIGIN` only where nothing that ever was
+   * before the page's first event is gone, and nothing is left out.
+   */
+  readTail(channel: string, limit: number, before?: Position, maxBytes?: number): Promise<Page>;
 
-  /** The last id of each channel, in the order asked; `ORIGIN` where none is remembered. One round trip for all. */
+  /** The position before the last `limit` events, however large they are; `ORIGIN` on an ephemeral channel. */
+  tailStart(channel: string, limit: number): Promise<Position>;
+
+  /** The last id of each channel, in the order asked; `ORIGIN` where none is remembered. So many at a time that Redis is not held up. */
   heads(channels: readonly string[]): Promise<readonly Position[]>;
 
   /** When it resolves, every event published afterwards reaches the listener. Calls for one channel don't nest. */

@@ -5,7 +5,7 @@
  * Owns the leases and the members of one process. Must not know who hears the notices.
  */
 import type { Message } from './broker.ts';
-import { type Joining, type Member, type Members, NOTICE, noticesOf, type Presence } from './presence.ts';
+import { type Joining, MEMBERS_BYTES, type Member, type Members, NOTICE, noticesOf, type Presence } from './presence.ts';
 
 interface Entry extends Omit<Joining, 'previous'> {
   readonly parted: boolean;
@@ -105,10 +105,16 @@ export class PresenceStore {
     return true;
   }
 
-  members(channel: string, limit: number, graceMs: number): Members {
+  members(channel: string, limit: number, graceMs: number, maxBytes: number): Members {
     const entries = [...(this.#channels.get(channel)?.values() ?? [])];
     const alive = entries.filter(({ gateway }) => this.#isAlive(gateway, graceMs));
-    return { members: alive.slice(0, limit).map(memberOf), more: alive.length > limit };
+    let bytes = 0;
+    const beyond = alive.findIndex((entry, index) => {
+      bytes += JSON.stringify(entry).length;
+      return index >= limit || (index > 0 && bytes > maxBytes);
+    });
+    const listed = beyond < 0 ? alive : alive.slice(0, beyond);
+    return { members: listed.map(memberOf), more: beyond >= 0 };
   }
 
   removeDead(graceMs: number): number {
@@ -190,9 +196,9 @@ export class MemoryPresence implements Presence {
     return this.#store.rename(channel, connection, name, claim);
   }
 
-  async members(channel: string, limit: number): Promise<Members> {
+  async members(channel: string, limit: number, maxBytes = MEMBERS_BYTES): Promise<Members> {
     this.#assertOpen();
-    return this.#store.members(channel, limit, this.#graceMs);
+    return this.#store.members(channel, limit, this.#graceMs, maxBytes);
   }
 
   async removeDead(): Promise<number> {

@@ -19,6 +19,7 @@ import {
   type Message,
   ORIGIN,
   OVERTAKEN,
+  PAGE_BYTES,
   type Page,
   type Position,
   type Published,
@@ -115,22 +116,27 @@ export class MemoryStore {
     return { id, duplicate: false };
   }
 
-  readAfter(channel: string, position: Position, limit: number): Page {
+  readAfter(channel: string, position: Position, limit: number, maxBytes = PAGE_BYTES): Page {
     const { kept, floor, head } = this.#view(channel);
     const at = kept.findIndex((event) => event.id === position);
     const known = position === head || position === floor || at >= 0;
     const from = at >= 0 ? at + 1 : position === floor ? 0 : indexAfter(kept, position);
     const rest = position === head ? [] : kept.slice(from);
-    const events = rest.slice(0, limit);
-    return { events, start: events[0]?.prev ?? head, head, known, more: rest.length > limit };
+    const events = rest.slice(0, fitting(rest.slice(0, limit), maxBytes));
+    return { events, start: events[0]?.prev ?? head, head, known, more: rest.length > events.length };
   }
 
-  readTail(channel: string, limit: number, before?: Position): Page {
+  readTail(channel: string, limit: number, before?: Position, maxBytes = PAGE_BYTES): Page {
     const { kept, floor, head } = this.#view(channel);
     const upTo = before === undefined ? kept : kept.filter((event) => comparePositions(event.id, before) < 0);
-    const events = limit === 0 ? [] : upTo.slice(-limit);
+    const last = limit === 0 ? [] : upTo.slice(-limit);
+    const events = last.slice(last.length - fitting(last.toReversed(), maxBytes));
     const start = events[0]?.prev ?? upTo.at(-1)?.id ?? floor;
-    return { events, start, head, known: true, more: upTo.length > limit };
+    return { events, start, head, known: true, more: upTo.length > events.length };
+  }
+
+  tailStart(channel: string, limit: number): Position {
+    return this.readTail(channel, limit, undefined, Number.POSITIVE_INFINITY).start;
   }
 
   head(channel: string): Position {
@@ -216,14 +222,19 @@ export class MemoryBroker implements Broker {
     return this.#store.publish(channel, message);
   }
 
-  async readAfter(channel: string, position: Position, limit: number): Promise<Page> {
+  async readAfter(channel: string, position: Position, limit: number, maxBytes?: number): Promise<Page> {
     this.#assertOpen();
-    return this.#store.readAfter(channel, position, limit);
+    return this.#store.readAfter(channel, position, limit, maxBytes);
   }
 
-  async readTail(channel: string, limit: number, before?: Position): Promise<Page> {
+  async readTail(channel: string, limit: number, before?: Position, maxBytes?: number): Promise<Page> {
     this.#assertOpen();
-    return this.#store.readTail(channel, limit, before);
+    return this.#store.readTail(channel, limit, before, maxBytes);
+  }
+
+  async tailStart(channel: string, limit: number): Promise<Position> {
+    this.#assertOpen();
+    return this.#store.tailStart(channel, limit);
   }
 
   async heads(channels: readonly string[]): Promise<readonly Position[]> {
@@ -297,6 +308,16 @@ function nextId(last: Position, now: number): Position {
 
 function millisecondsOf(id: Position): number {
   return Number(id.slice(0, id.indexOf('-')));
+}
+
+/** How many of these, from the first on, are a page of so many bytes: as their names and data count, and one at least. */
+function fitting(events: readonly Event[], maxBytes: number): number {
+  let bytes = 0;
+  const beyond = events.findIndex(({ name, data }, index) => {
+    bytes += name.length + 1 + data.length;
+    return index > 0 && bytes > maxBytes;
+  });
+  return beyond < 0 ? events.length : beyond;
 }
 
 function indexAfter(events: readonly Event[], position: Position): number {

@@ -63,9 +63,12 @@ export interface Joining extends Member {
 export interface Members {
   /** In no order; those are left out whose gateway has no lease, or one that ended more than `GRACE_MS` ago. */
   readonly members: readonly Member[];
-  /** Whether `limit` left some out. */
+  /** Whether `limit` or the bytes of a list left some out. */
   readonly more: boolean;
 }
+
+/** How many bytes of members one list has at most, unless it is asked for another number. The first member is always in it. */
+export const MEMBERS_BYTES = 4_194_304;
 
 /**
  * As with the broker, every method rejects with `BrokerUnavailable` when the engine cannot be reached within its time limit.
@@ -102,8 +105,8 @@ export interface Presence {
    * or where it is no member.
    */
   rename(channel: string, connection: string, name: string, claim: string): Promise<boolean>;
-  /** Who is in a channel, up to `limit` members: 0 or more. */
-  members(channel: string, limit: number): Promise<Members>;
+  /** Who is in a channel: `limit` members at most, 0 or more, as far as what is kept of them fits into `maxBytes` (`MEMBERS_BYTES` unless given). */
+  members(channel: string, limit: number, maxBytes?: number): Promise<Members>;
 
   /**
    * Removes the members of gateways whose lease ended more than `GRACE_MS` ago, sends `left` for them, and forgets those gateways.

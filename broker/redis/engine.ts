@@ -17,6 +17,7 @@ import {
   type Message,
   ORIGIN,
   OVERTAKEN,
+  PAGE_BYTES,
   type Page,
   type Position,
   type Published,
@@ -57,6 +58,9 @@ export interface RedisBrokerOptions {
 }
 
 const EMPTY_PAGE: Page = { events: [], start: ORIGIN, head: ORIGIN, known: true, more: false };
+
+/** Last ids that are asked for at a time. */
+const HEADS_AT_ONCE = 1_000;
 
 /** How soon a server that cannot be used is looked at again. */
 const CHECK_AGAIN_MS = 500;
@@ -147,25 +151,39 @@ export class RedisBroker implements Broker {
     );
   }
 
-  async readAfter(channel: string, position: Position, limit: number): Promise<Page> {
+  async readAfter(channel: string, position: Position, limit: number, maxBytes = PAGE_BYTES): Promise<Page> {
     if (this.#retentionOf(channel).size === 0) return EMPTY_PAGE;
-    return this.#gate.run(() => this.#scripts.readAfter(channel, position, limit));
+    return this.#gate.run(() => this.#scripts.readAfter(channel, position, limit, maxBytes));
   }
 
-  async readTail(channel: string, limit: number, before?: Position): Promise<Page> {
+  async readTail(channel: string, limit: number, before?: Position, maxBytes = PAGE_BYTES): Promise<Page> {
     if (this.#retentionOf(channel).size === 0) return EMPTY_PAGE;
-    return this.#gate.run(() => this.#scripts.readTail(channel, limit, before));
+    return this.#gate.run(() => this.#scripts.readTail(channel, limit, before, maxBytes));
+  }
+
+  async tailStart(channel: string, limit: number): Promise<Position> {
+    if (this.#retentionOf(channel).size === 0) return ORIGIN;
+    for (let left = limit, before: Position | undefined; ; ) {
+      const [count, from] = [left, before];
+      const found = await this.#gate.run(() => this.#scripts.tailStart(channel, count, from));
+      if (found.left === 0) return found.position;
+      [left, before] = [found.left, found.position];
+    }
   }
 
   /** Where a head was evicted and its stream was not, answers `ORIGIN`: a caller that then reads learns the truth. */
   async heads(channels: readonly string[]): Promise<readonly Position[]> {
-    if (channels.length === 0) return [];
-    const names = channels.map((channel) => this.#keys.head(channel));
-    const commands = this.#commands;
-    const heads = await this.#gate.run(() =>
-      commands instanceof Cluster ? readFromNodes(commands, names) : commands.mget(names),
-    );
-    return heads.map((head) => head ?? ORIGIN);
+    const heads: Position[] = [];
+    // One lot after the other: Redis runs all that it has been sent at once before it looks at what anybody else sends.
+    for (let at = 0; at < channels.length; at += HEADS_AT_ONCE) {
+      const names = channels.slice(at, at + HEADS_AT_ONCE).map((channel) => this.#keys.head(channel));
+      const commands = this.#commands;
+      const found = await this.#gate.run(() =>
+        commands instanceof Cluster ? readFromNodes(commands, names) : commands.mget(names),
+      );
+      for (const head of found) heads.push(head ?? ORIGIN);
+    }
+    return heads;
   }
 
   subscribe(channel: string): Promise<void> {

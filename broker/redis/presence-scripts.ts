@@ -124,8 +124,8 @@ export class PresenceScripts {
   }
 
   /** Those of these gateways. */
-  async members(channel: string, limit: number, gateways: readonly string[]): Promise<Members> {
-    const args = [limit, ...gateways.map((gateway) => JSON.stringify(gateway))];
+  async members(channel: string, limit: number, maxBytes: number, gateways: readonly string[]): Promise<Members> {
+    const args = [limit, maxBytes, ...gateways.map((gateway) => JSON.stringify(gateway))];
     const [more, ...parts] = list(await run(this.#send, this.#scripts.members, [this.#keys.members(channel)], args));
     const members: Member[] = [];
     for (let i = 0; i + 1 < parts.length; i += 2) members.push(decodeMember(text(parts[i]), text(parts[i + 1])));

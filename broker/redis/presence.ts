@@ -5,7 +5,7 @@
  * another one, the channels in which it has members; so what a dead gateway left is found without a look into every channel.
  */
 import { BrokerUnavailable } from '../broker.ts';
-import type { Joining, Members, Presence } from '../presence.ts';
+import { type Joining, MEMBERS_BYTES, type Members, type Presence } from '../presence.ts';
 import type { Gate } from './gate.ts';
 import { type PresenceScripts, type Registered, SCAN_START } from './presence-scripts.ts';
 import { Registrations } from './registrations.ts';
@@ -78,9 +78,9 @@ export class RedisPresence implements Presence {
     return this.#gate.run(() => this.#scripts.rename(channel, connection, name, claim));
   }
 
-  members(channel: string, limit: number): Promise<Members> {
+  members(channel: string, limit: number, maxBytes = MEMBERS_BYTES): Promise<Members> {
     return this.#gate.run(async () =>
-      this.#scripts.members(channel, limit, await this.#scripts.gateways(this.#graceMs)),
+      this.#scripts.members(channel, limit, maxBytes, await this.#scripts.gateways(this.#graceMs)),
     );
   }
 

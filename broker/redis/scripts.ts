@@ -23,6 +23,11 @@ const SPARE_LIFETIME = 0.25;
 /** How much of the retention may go by before a channel that is published to has to be tended. Less than the spare lifetime. */
 export const TEND_AFTER = 0.125;
 
+/** Entries that a script takes out of a stream at a time: so many events, as large as they may be, are what Redis holds beyond a page. */
+const PAGING = { PAGE_STEP: 32 };
+/** Bytes of events that are gone over at once to find where a tail begins: some milliseconds' worth. */
+const WALK_BYTES = 4_194_304;
+
 export interface ScriptsParts {
   readonly send: Send;
   readonly keys: Keys;
@@ -40,8 +45,9 @@ export class Scripts {
   /** The same for histories that are bounded by bytes. */
   readonly #publishBounded: Script;
   readonly #publishEphemeral: Script;
-  readonly #readAfter = load('read-after');
-  readonly #readTail = load('read-tail');
+  readonly #readAfter = load('read-after', PAGING);
+  readonly #readTail = load('read-tail', PAGING);
+  readonly #tailStart = load('tail-start', PAGING);
   readonly #retentionOf: RetentionOf;
   readonly #groups: Groups;
 
@@ -54,7 +60,14 @@ export class Scripts {
     this.#publish = load('publish', { ...words, BODIES: 5 });
     this.#publishBounded = load('publish', { ...words, BODIES: 6 }, 'bounded');
     this.#publishEphemeral = load('publish-ephemeral', words);
-    this.all = [this.#publish, this.#publishBounded, this.#publishEphemeral, this.#readAfter, this.#readTail];
+    this.all = [
+      this.#publish,
+      this.#publishBounded,
+      this.#publishEphemeral,
+      this.#readAfter,
+      this.#readTail,
+      this.#tailStart,
+    ];
   }
 
   /** `tend`: whether the channel's keys shall be given their full lifetimes anew, and entries past the retention be dropped. */
@@ -69,15 +82,28 @@ export class Scripts {
     this.#groups.flush();
   }
 
-  async readAfter(channel: string, position: Position, limit: number): Promise<Page> {
-    const { size, retentionMs } = this.#retentionOf(channel);
-    return toPage(await run(this.#send, this.#readAfter, this.#history(channel), [size, retentionMs, position, limit]));
+  async readAfter(channel: string, position: Position, limit: number, maxBytes: number): Promise<Page> {
+    return toPage(await this.#read(this.#readAfter, channel, [position, limit, maxBytes]));
   }
 
-  async readTail(channel: string, limit: number, before?: Position): Promise<Page> {
+  async readTail(channel: string, limit: number, before: Position | undefined, maxBytes: number): Promise<Page> {
+    return toPage(await this.#read(this.#readTail, channel, [limit, maxBytes, ...(before === undefined ? [] : [before])]));
+  }
+
+  /** One part of the way back over the last events: where it has come to, and over how many it still is to go back from there. */
+  async tailStart(
+    channel: string,
+    limit: number,
+    before: Position | undefined,
+  ): Promise<{ readonly position: Position; readonly left: number }> {
+    const args = [limit, WALK_BYTES, ...(before === undefined ? [] : [before])];
+    const [position, left] = list(await this.#read(this.#tailStart, channel, args));
+    return { position: text(position), left: Number(left) };
+  }
+
+  #read(script: Script, channel: string, args: readonly (string | number)[]): Promise<unknown> {
     const { size, retentionMs } = this.#retentionOf(channel);
-    const args = [size, retentionMs, limit, ...(before === undefined ? [] : [before])];
-    return toPage(await run(this.#send, this.#readTail, this.#history(channel), args));
+    return run(this.#send, script, this.#history(channel), [size, retentionMs, ...args]);
   }
 
   #store({ channel, bodies, tend }: Group, key?: string): Promise<unknown> {

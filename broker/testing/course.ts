@@ -9,10 +9,13 @@ export type Step =
   /** `length`: of the data. */
   | { readonly do: 'publish'; readonly key: string | undefined; readonly length: number }
   | { readonly do: 'lose'; readonly half: 'stream' | 'head' }
-  | { readonly do: 'readAfter'; readonly position: number; readonly limit: number }
-  | { readonly do: 'readTail'; readonly before: number | undefined; readonly limit: number };
+  | { readonly do: 'readAfter'; readonly position: number; readonly limit: number; readonly maxBytes: number }
+  | { readonly do: 'readTail'; readonly before: number | undefined; readonly limit: number; readonly maxBytes: number }
+  | { readonly do: 'tailStart'; readonly limit: number };
 
 const ordinal = fc.integer({ min: 0, max: 20 });
+/** Of pages: sometimes less than one event, sometimes more than all. */
+const maxBytes = fc.oneof(fc.integer({ min: 1, max: 200 }), fc.constant(100_000));
 export const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
@@ -25,7 +28,12 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('lose'), half: fc.constantFrom('stream', 'head') }) },
   {
     weight: 4,
-    arbitrary: fc.record({ do: fc.constant('readAfter'), position: ordinal, limit: fc.integer({ min: 1, max: 7 }) }),
+    arbitrary: fc.record({
+      do: fc.constant('readAfter'),
+      position: ordinal,
+      limit: fc.integer({ min: 1, max: 7 }),
+      maxBytes,
+    }),
   },
   {
     weight: 3,
@@ -33,8 +41,10 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constant('readTail'),
       before: fc.option(ordinal, { nil: undefined }),
       limit: fc.integer({ min: 0, max: 7 }),
+      maxBytes,
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('tailStart'), limit: fc.integer({ min: 0, max: 7 }) }) },
 );
 
 /** A course of events on one engine; its results name events by their order and so compare across engines. */
@@ -71,11 +81,13 @@ export class Run {
         else await this.#harness.loseHead(this.#channel);
         return undefined;
       case 'readAfter':
-        return this.#describe(await this.#broker.readAfter(this.#channel, this.#at(step.position), step.limit));
+        return this.#describe(await this.#broker.readAfter(this.#channel, this.#at(step.position), step.limit, step.maxBytes));
       case 'readTail': {
         const before = step.before === undefined ? undefined : this.#at(step.before);
-        return this.#describe(await this.#broker.readTail(this.#channel, step.limit, before));
+        return this.#describe(await this.#broker.readTail(this.#channel, step.limit, before, step.maxBytes));
       }
+      case 'tailStart':
+        return this.#ordinal(await this.#broker.tailStart(this.#channel, step.limit));
     }
   }
 

@@ -7,9 +7,11 @@
 -- ARGV[2]  retention in ms
 -- ARGV[3]  position
 -- ARGV[4]  limit, at least 1
+-- ARGV[5]  bytes of the page: of names and data
 -- Returns start, head, known (1 or 0), more (1 or 0), and then for each event its id and its body.
 
 --@include bounds
+--@include pages
 
 local position, limit = ARGV[3], tonumber(ARGV[4])
 local head, floor, exists = bounds(KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2]))
@@ -22,7 +24,11 @@ if isAfter(position, floor) then
   if at and isAfter(at[1], floor) then start = at[1] end
 end
 
-local entries = redis.call('XRANGE', KEYS[1], '(' .. start, '+', 'COUNT', limit + 1)
-local reply = { start, head, start == position and 1 or 0, #entries > limit and 1 or 0 }
-for i = 1, math.min(limit, #entries) do append(reply, entries[i]) end
+local reply = { start, head, start == position and 1 or 0, 0 }
+local function read(from, count) return redis.call('XRANGE', KEYS[1], '(' .. from, '+', 'COUNT', count) end
+local function take(id, body)
+  reply[#reply + 1] = id
+  reply[#reply + 1] = body
+end
+if collect(read, start, limit, tonumber(ARGV[5]), take) then reply[4] = 1 end
 return reply

@@ -21,8 +21,12 @@ local function bounds(stream, head, size, retentionMs)
   -- A full stream has a few entries beyond the size (see publish.lua); the newest of these is the witness. Where there is
   -- none beyond, the oldest entry bears p if it was the stream's first, and otherwise is itself a witness.
   local surplus = redis.call('XLEN', stream) - size
-  local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', math.max(1, surplus))
-  local witness = oldest[#oldest]
+  local witness, before = nil, math.max(1, surplus)
+  while before > 0 do
+    local from = witness and '(' .. witness[1] or '-'
+    local oldest = redis.call('XRANGE', stream, from, '+', 'COUNT', math.min(before, $PAGE_STEP))
+    witness, before = oldest[#oldest], before - #oldest
+  end
   local floor = surplus <= 0 and witness[2][1] == 'p' and witness[2][2] or witness[1]
   local time = redis.call('TIME')
   local cutoff = time[1] * 1000 + math.floor(time[2] / 1000) - retentionMs
@@ -34,10 +38,4 @@ local function bounds(stream, head, size, retentionMs)
     if fields[i] == 'f' and isAfter(fields[i + 1], floor) then floor = fields[i + 1] end
   end
   return last[1], floor, true
-end
-
-local function append(reply, entry)
-  local fields = entry[2]
-  reply[#reply + 1] = entry[1]
-  reply[#reply + 1] = fields[#fields]
 end
