@@ -259,6 +259,14 @@ export function presenceConformance(harness: () => Harness, open: OpenGateway): 
         for (const each of members) assert.deepEqual(each, all.get(each.connection));
       }
       assert.equal((await two.presence.members(channel, 1_000)).more, false);
+      const bounded = await two.presence.members(channel, 1_000, 10_000);
+      assert.ok(
+        bounded.members.length > 20 && bounded.members.length < 200,
+        `${bounded.members.length} in 10,000 bytes`,
+      );
+      assert.equal(bounded.more, true);
+      const { members: first, more } = await two.presence.members(channel, 1_000, 1);
+      assert.deepEqual([first.length, more], [1, true], 'one is listed in any case');
       for (let from = 0; from < many.length; from += 100)
         await Promise.all(
           many.slice(from, from + 100).map(({ connection }) => two.presence.leave(channel, connection)),

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
-import { type Broker, BrokerUnavailable, isPosition, ORIGIN, type Page, type Position } from './broker.ts';
+import { type Broker, BrokerUnavailable, isPosition, ORIGIN, PAGE_BYTES, type Page, type Position } from './broker.ts';
 import { presenceConformance } from './conformance-presence.ts';
 import { everyVaultCall, vaultConformance } from './conformance-vault.ts';
 import { Run, step } from './testing/course.ts';
@@ -536,6 +536,94 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
       });
     });
 
+    describe('a page of large events', () => {
+      const large = 'x'.repeat(60_000);
+      const publishLarge = async (broker: Broker, channel: string, count: number): Promise<Position[]> => {
+        const ids: Position[] = [];
+        for (let n = 0; n < count; n += 1)
+          ids.push((await broker.publish(channel, message(JSON.stringify(`${n} ${large}`)))).id);
+        return ids;
+      };
+
+      it('ends by its bytes, in either direction, and the next one goes on from there', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('plain');
+        const ids = await publishLarge(broker, channel, 25);
+        const forward: Position[] = [];
+        for (let position: Position = ORIGIN, more = true; more; position = forward.at(-1) ?? position) {
+          const page = await broker.readAfter(channel, position, 1_000);
+          assertChain(page);
+          assert.deepEqual([page.known, page.start, page.head], [true, position, ids[24]]);
+          assert.equal(page.events.length, Math.min(2, 25 - forward.length), `${PAGE_BYTES} bytes`);
+          forward.push(...idsOf(page));
+          more = page.more;
+        }
+        assert.deepEqual(forward, ids);
+        const backward: Position[] = [];
+        for (let before: Position | undefined, more = true; more; before = backward[0]) {
+          const page = await broker.readTail(channel, 1_000, before, 300_000);
+          assertChain(page);
+          assert.equal(page.events.length, Math.min(4, 25 - backward.length));
+          backward.unshift(...idsOf(page));
+          assert.equal(page.start, ids[ids.indexOf(backward[0] ?? '') - 1] ?? ORIGIN);
+          more = page.more;
+        }
+        assert.deepEqual(backward, ids);
+      });
+
+      it('has at least one event, however large that is', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('plain');
+        const [first = '', second = ''] = await publishLarge(broker, channel, 2);
+        const page = await broker.readAfter(channel, ORIGIN, 10, 1);
+        assert.deepEqual([idsOf(page), page.start, page.more], [[first], ORIGIN, true]);
+        const tail = await broker.readTail(channel, 10, undefined, 1);
+        assert.deepEqual([idsOf(tail), tail.start, tail.more], [[second], first, true]);
+        assert.deepEqual(idsOf(await broker.readTail(channel, 0, undefined, 1)), []);
+      });
+
+      it('counts names and data, to the byte', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('plain');
+        const ids: Position[] = [];
+        for (const data of ['"aé"', '"b"', '"c"']) ids.push((await broker.publish(channel, { name: 'ab', data })).id);
+        for (const [maxBytes, count] of [
+          [8, 1],
+          [13, 1],
+          [14, 2],
+          [19, 2],
+          [20, 3],
+        ] as const) {
+          assert.deepEqual(idsOf(await broker.readAfter(channel, ORIGIN, 10, maxBytes)), ids.slice(0, count));
+        }
+        assert.deepEqual(idsOf(await broker.readTail(channel, 10, undefined, 12)), ids.slice(1));
+        assert.deepEqual(idsOf(await broker.readTail(channel, 10, undefined, 11)), ids.slice(2));
+      });
+
+      it('need not be read to learn where a tail begins', async () => {
+        const { broker } = await gateway();
+        const channel = fresh('plain');
+        const ids = await publishLarge(broker, channel, 160);
+        for (const tail of [0, 1, 2, 70, 71, 159, 160, 1_000])
+          assert.equal(await broker.tailStart(channel, tail), ids[159 - tail] ?? ORIGIN, String(tail));
+        assert.equal(await broker.tailStart(fresh('plain'), 10), ORIGIN);
+        assert.equal(await broker.tailStart(fresh('none'), 10), ORIGIN);
+      });
+    });
+
+    it('tells by where the tail begins whether something before it is gone', async () => {
+      const { broker } = await gateway();
+      const channel = fresh('five');
+      const ids = await publishMany(broker, channel, 5);
+      for (const before of [undefined, ids[0], ids[3]])
+        assert.equal((await broker.readTail(channel, 10, before)).start, ORIGIN, 'nothing is');
+      const [next] = await publishMany(broker, channel, 1);
+      for (const before of [undefined, ids[1], ids[3], next])
+        assert.equal((await broker.readTail(channel, 10, before)).start, ids[0], 'the first one is');
+      await harness.loseStream(channel);
+      assert.equal((await broker.readTail(channel, 10)).start, next, 'all are');
+    });
+
     for (const namespace of ['five', 'sixty'])
       it(`answers for any course of events as the embedded engine does (${namespace})`, async () => {
         const { broker } = await gateway();
@@ -563,6 +651,8 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
       );
       assert.deepEqual(await broker.heads(channels), expected);
       assert.deepEqual(await broker.heads([]), []);
+      const many = Array.from({ length: 50 }, () => channels).flat(); // more than are asked for at a time
+      assert.deepEqual(await broker.heads(many), Array.from({ length: 50 }, () => expected).flat());
     });
 
     describe('subscribe', () => {
@@ -654,6 +744,7 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
             broker.publish(channel, message(2)),
             broker.readAfter(channel, ORIGIN, 1),
             broker.readTail(channel, 1),
+            broker.tailStart(channel, 1),
             broker.heads([channel]),
             broker.subscribe(fresh('plain')),
             ...everyCall(broker.presence),

@@ -5,7 +5,15 @@
  * Owns the leases and the members of one process. Must not know who hears the notices.
  */
 import type { Message } from './broker.ts';
-import { type Joining, MEMBERS_BYTES, type Member, type Members, NOTICE, noticesOf, type Presence } from './presence.ts';
+import {
+  type Joining,
+  MEMBERS_BYTES,
+  type Member,
+  type Members,
+  NOTICE,
+  noticesOf,
+  type Presence,
+} from './presence.ts';
 
 interface Entry extends Omit<Joining, 'previous'> {
   readonly parted: boolean;

@@ -11,11 +11,14 @@ import {
   type Position,
   type RetentionOf,
 } from '../broker/broker.ts';
+import { MEMBERS_BYTES } from '../broker/presence.ts';
 import { describeRefusal, type StoreRefusal } from '../broker/refusals.ts';
 import { scopedKey } from './auth/idempotency.ts';
 import type { Caller, Rights } from './auth/rights.ts';
 import type { Tally } from './figures/tally.ts';
+import { type Asker, AskerGone, type ReadQueue } from './hub/read-queue.ts';
 import type { Publisher, PublishLimits } from './limits/publish-limits.ts';
+import type { ReadLimits } from './limits/read-limits.ts';
 import type { Members } from './presence/members.ts';
 import { type HistoryQuery, historyFields, MAX_PAGE, type Publication, type Refusal } from './protocol.ts';
 import type { PresenceMode } from './settings/namespaces.ts';
@@ -24,7 +27,7 @@ export type Outcome =
   | { readonly ok: true; readonly fields: Record<string, unknown> }
   | { readonly ok: false; readonly refusal: Refusal };
 
-/** By what a publish comes, where there is one. */
+/** By what a request comes, where there is one. */
 export interface Source {
   /** The id of the connection. */
   readonly connection?: string;
@@ -32,6 +35,8 @@ export interface Source {
   readonly address?: string;
   /** W3C Trace Context, as it came. */
   readonly traceparent?: string;
+  /** Whether nobody is there any more to be answered. */
+  readonly gone?: () => boolean;
 }
 
 export interface OperationLimits {
@@ -39,12 +44,16 @@ export interface OperationLimits {
   readonly maxMessageBytes: number;
   /** About how large a history reply may be. */
   readonly maxReplyBytes: number;
+  /** How long a subscription waits until it may read, before it is refused. */
+  readonly maxReplayWaitMs: number;
 }
 
 export interface OperationParts {
   readonly broker: Broker;
   readonly rights: Rights;
   readonly publishLimits: PublishLimits;
+  readonly readLimits: ReadLimits;
+  readonly reads: ReadQueue;
   readonly members: Members;
   readonly retentionOf: RetentionOf;
   readonly presenceMode: (channel: string) => PresenceMode;
@@ -113,35 +122,88 @@ export class Operations {
     }, this.#failed);
   }
 
-  async history(caller: Caller, { channel, after, before, limit }: HistoryQuery): Promise<Outcome> {
+  async history(caller: Caller, query: HistoryQuery, source: Source): Promise<Outcome> {
+    const { channel } = query;
     const refusal = this.#parts.rights.refuse(caller, 'history', channel);
     if (refusal !== undefined) return { ok: false, refusal };
     if (this.#parts.retentionOf(channel).size === 0) {
       const error = `Channel ${channel} keeps no history: its namespace is ephemeral`;
       return { ok: false, refusal: { code: 'bad_request', error } };
     }
-    return this.ask(async () => {
-      if (after === undefined) {
-        const page = await this.#parts.broker.readTail(channel, limit, before);
-        return historyFields(channel, page, true, this.#parts.limits.maxReplyBytes);
-      }
-      if (before === undefined) {
-        const page = await this.#parts.broker.readAfter(channel, after, limit);
-        return historyFields(channel, page, false, this.#parts.limits.maxReplyBytes);
-      }
-      const page = await this.#parts.broker.readAfter(channel, after, limit + 1);
-      return historyFields(channel, upTo(page, before, limit), false, this.#parts.limits.maxReplyBytes);
+    const { maxReplyBytes } = this.#parts.limits;
+    return this.#read(caller, source, async (asker) => {
+      const page = await this.#parts.reads.run(asker, maxReplyBytes, () => this.#page(query, maxReplyBytes));
+      asker.onRead?.(page.events.reduce((sum, { data }) => sum + data.length, 0));
+      return historyFields(query, page, maxReplyBytes);
     });
   }
 
-  async presence(caller: Caller, channel: string): Promise<Outcome> {
+  async presence(caller: Caller, channel: string, source: Source): Promise<Outcome> {
     const refusal = this.#parts.rights.refuse(caller, 'presence', channel);
     if (refusal !== undefined) return { ok: false, refusal };
     if (this.#parts.presenceMode(channel) === 'off') {
       const error = `Channel ${channel} keeps no list of who is there: its namespace has presence off`;
       return { ok: false, refusal: { code: 'bad_request', error } };
     }
-    return this.ask(async () => ({ channel, ...(await this.#parts.members.list(channel, MAX_PAGE)) }));
+    return this.users(caller, channel, MAX_PAGE, source);
+  }
+
+  /** Who is in a channel, for one who may know: `limit` users at most. */
+  users(caller: Caller, channel: string, limit: number, source: Source): Promise<Outcome> {
+    return this.#read(caller, source, async (asker) => {
+      const { reads, members, limits } = this.#parts;
+      const list = await reads.run(asker, MEMBERS_BYTES, () => members.list(channel, limit, limits.maxReplyBytes));
+      const { bytes, ...fields } = list;
+      asker.onRead?.(bytes);
+      return { channel, ...fields };
+    });
+  }
+
+  /** For whom something is read that comes by a source. */
+  askerFor(caller: Caller, source: Source): Asker {
+    return this.#parts.readLimits.askerFor(publisherOf(caller, source), source.gone ?? isHere);
+  }
+
+  /**
+   * Resolves once a subscription may read from the history: at once, or when what was read before is made up for; to why not where that takes
+   * longer than the client may wait.
+   */
+  async mayReplay(
+    caller: Caller,
+    source: Source,
+    sleep: (ms: number) => Promise<unknown>,
+  ): Promise<Refusal | undefined> {
+    const { readLimits, limits } = this.#parts;
+    const reader = publisherOf(caller, source);
+    const waitMs = readLimits.waitMs(reader);
+    if (waitMs === 0) return undefined;
+    if (waitMs > limits.maxReplayWaitMs) return readLimits.refuse(reader);
+    await sleep(waitMs);
+    return undefined;
+  }
+
+  async #read(
+    caller: Caller,
+    source: Source,
+    task: (asker: Asker) => Promise<Record<string, unknown>>,
+  ): Promise<Outcome> {
+    const { readLimits } = this.#parts;
+    const reader = publisherOf(caller, source);
+    const refusal = readLimits.refuse(reader);
+    if (refusal !== undefined) return { ok: false, refusal };
+    const asker = readLimits.askerFor(reader, source.gone ?? isHere);
+    return readLimits.within(
+      reader,
+      () => this.ask(() => task(asker)),
+      (met): Outcome => ({ ok: false, refusal: met }),
+    );
+  }
+
+  async #page({ channel, after, before, limit }: HistoryQuery, maxBytes: number): Promise<Page> {
+    const { broker } = this.#parts;
+    if (after === undefined) return broker.readTail(channel, limit, before, maxBytes);
+    if (before === undefined) return broker.readAfter(channel, after, limit, maxBytes);
+    return upTo(await broker.readAfter(channel, after, limit + 1, maxBytes), before, limit);
   }
 
   /** Does something with the broker; that it cannot be reached becomes an outcome. */
@@ -155,10 +217,15 @@ export class Operations {
 
   readonly #failed = (error: unknown): Outcome => {
     if (!(error instanceof BrokerUnavailable)) throw error;
+    if (error instanceof AskerGone) return { ok: false, refusal: UNAVAILABLE }; // which nobody hears
     this.#parts.tally.unavailable++;
     this.#parts.onUnavailable(error);
     return { ok: false, refusal: error.refusal === undefined ? UNAVAILABLE : refusedByStore(error.refusal) };
   };
+}
+
+function isHere(): boolean {
+  return false;
 }
 
 function refused(refusal: Refusal): Promise<Outcome> {

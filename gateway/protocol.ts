@@ -5,7 +5,7 @@
 
 import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
-import { isPosition, type Page } from '../broker/broker.ts';
+import { isPosition, ORIGIN, type Page } from '../broker/broker.ts';
 import { boundedText } from './bounds.ts';
 
 export const CHANNEL = /^[A-Za-z0-9_.:@-]{1,128}$/;
@@ -234,21 +234,23 @@ export function errorFrame({ code, error }: Refusal, ref?: Ref | undefined): str
 
 /**
  * A history reply, of as many of the page's events as fit into `maxBytes` (one always does). `complete` says that the answer
- * holds every event of the range asked for: `limit` or `maxBytes` left none out, and none is gone from the history.
+ * holds every event of the range asked for: `limit` or `maxBytes` left none out, and none that ever was in it is gone.
  */
 export function historyFields(
-  channel: string,
+  { channel, after, before }: Pick<HistoryQuery, 'channel' | 'after' | 'before'>,
   page: Page,
-  newestFirst: boolean,
   maxBytes: number,
 ): Record<string, unknown> {
+  const newestFirst = after === undefined;
   const picked = fitting(channel, newestFirst ? page.events.toReversed() : page.events, maxBytes);
   const events = newestFirst ? picked.reverse() : picked;
+  // Without `after` the range begins with the first event that ever was.
+  const whole = newestFirst ? page.start === ORIGIN || before === ORIGIN : page.known;
   return {
     channel,
     events,
     position: page.head,
-    complete: page.known && !page.more && events.length === page.events.length,
+    complete: whole && !page.more && events.length === page.events.length,
   };
 }
 

@@ -87,7 +87,9 @@ export class Scripts {
   }
 
   async readTail(channel: string, limit: number, before: Position | undefined, maxBytes: number): Promise<Page> {
-    return toPage(await this.#read(this.#readTail, channel, [limit, maxBytes, ...(before === undefined ? [] : [before])]));
+    return toPage(
+      await this.#read(this.#readTail, channel, [limit, maxBytes, ...(before === undefined ? [] : [before])]),
+    );
   }
 
   /** One part of the way back over the last events: where it has come to, and over how many it still is to go back from there. */

@@ -81,7 +81,9 @@ export class Run {
         else await this.#harness.loseHead(this.#channel);
         return undefined;
       case 'readAfter':
-        return this.#describe(await this.#broker.readAfter(this.#channel, this.#at(step.position), step.limit, step.maxBytes));
+        return this.#describe(
+          await this.#broker.readAfter(this.#channel, this.#at(step.position), step.limit, step.maxBytes),
+        );
       case 'readTail': {
         const before = step.before === undefined ? undefined : this.#at(step.before);
         return this.#describe(await this.#broker.readTail(this.#channel, step.limit, before, step.maxBytes));

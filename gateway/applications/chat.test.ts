@@ -7,6 +7,7 @@ import type { Joining } from '../../broker/presence.ts';
 import { ANONYMOUS } from '../auth/rights.ts';
 import { Tally } from '../figures/tally.ts';
 import { Hub } from '../hub/hub.ts';
+import { readQueue } from '../hub/testing/read-queue.ts';
 import { Members } from '../presence/members.ts';
 import { ResumeTokens } from '../presence/resume-token.ts';
 import { afterwards, Outbox } from '../websocket/outbox.ts';
@@ -16,7 +17,7 @@ import type { Outlet } from '../websocket/socket-session.ts';
 import { ChatSession } from './chat.ts';
 
 const CHANNEL = 'chat:room';
-const LIMITS = { ringEvents: 4, ringBytes: 1 << 20, historyReads: 2, historyPage: 3, historyRetryMs: 1 };
+const LIMITS = { ringEvents: 4, ringBytes: 1 << 20, historyPage: 3, historyRetryMs: 1 };
 const RETENTION = { size: 10, retentionMs: 3_600_000 };
 
 /** Long enough for whatever is not held back. */
@@ -62,7 +63,7 @@ function world({ join, part, sleep, taken }: { join?: Held; part?: Held; sleep?:
     },
   });
   const tally = new Tally();
-  const hub = new Hub(broker, () => RETENTION, LIMITS, Date.now);
+  const hub = new Hub(broker, () => RETENTION, LIMITS, readQueue(), Date.now);
   broker.listen(hub);
   const resumeTokens = new ResumeTokens();
   const members = new Members({

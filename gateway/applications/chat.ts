@@ -159,10 +159,15 @@ export class ChatSession extends SocketSession {
     const { hub, members } = this.#context;
     const opened: Opened[] = [];
     let refusal: Refusal | undefined;
+    const tooMuch = await this.mayReplay();
+    if (tooMuch !== undefined) {
+      this.turnAway(tooMuch, CLOSE.tryAgain);
+      return;
+    }
     try {
       // The notices first, and both before the name is taken: so nothing that happens from then on is missed.
       opened.push(await hub.subscribe(noticesOf(request.channel), undefined));
-      opened.push(await hub.subscribe(request.channel, request.start));
+      opened.push(await hub.subscribe(request.channel, request.start, this.asker));
       refusal = await this.#takeName(request);
     } catch (error) {
       for (const { subscription } of opened) hub.leave(subscription.ring.channel);
@@ -326,7 +331,7 @@ export class ChatSession extends SocketSession {
     const publication = { channel, event: DEFAULT_EVENT, data, key };
     const stillHolds = this.#whileNamed();
     const publishing = this.#context.operations.publish(this.caller, publication, this.source, stillHolds);
-    this.#answer(publishing, ref, (fields) => {
+    void this.#answer(publishing, ref, (fields) => {
       if (ref !== undefined) this.send(frame('published', fields, ref));
     });
   }
@@ -341,7 +346,7 @@ export class ChatSession extends SocketSession {
     }
     const data = { username: this.#name?.name, connection: this.id };
     const stillHolds = this.#whileNamed();
-    this.#answer(
+    void this.#answer(
       operations.store({ channel: noticesOf(channel), event: TYPING, data }, stillHolds),
       ref,
       () => undefined,
@@ -349,22 +354,27 @@ export class ChatSession extends SocketSession {
   }
 
   #listUsers({ channel }: ChatRequest, ref: Ref | undefined): void {
-    const { members, operations, rights } = this.#context;
+    const { operations, rights } = this.#context;
     const refusal = rights.refuse(this.caller, 'presence', channel);
     if (refusal !== undefined) {
       this.refuse(refusal, ref);
       return;
     }
-    const asked = operations.ask(async () => ({ ...(await members.list(channel, MAX_LISTED)) }));
-    this.#answer(asked, ref, (fields) => {
-      const { users } = fields as unknown as UserList;
-      const names = users.flatMap(({ name }) => (name === null ? [] : [name]));
-      this.send(frame('userlist', { users: [...new Set(names)].sort() }, ref));
-    });
+    const list = () =>
+      this.#answer(operations.users(this.caller, channel, MAX_LISTED, this.readSource), ref, (fields) => {
+        const { users } = fields as unknown as UserList;
+        const names = users.flatMap(({ name }) => (name === null ? [] : [name]));
+        this.send(frame('userlist', { users: [...new Set(names)].sort() }, ref));
+      });
+    this.reading(list, ref);
   }
 
-  #answer(asked: Promise<Outcome>, ref: Ref | undefined, done: (fields: Record<string, unknown>) => void): void {
-    asked
+  #answer(
+    asked: Promise<Outcome>,
+    ref: Ref | undefined,
+    done: (fields: Record<string, unknown>) => void,
+  ): Promise<void> {
+    return asked
       .then((outcome) => {
         if (outcome.ok) done(outcome.fields);
         else this.refuse(outcome.refusal, ref);

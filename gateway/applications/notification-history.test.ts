@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ORIGIN, type Position } from '../../broker/broker.ts';
 import { MemoryBroker, MemoryStore } from '../../broker/memory.ts';
+import { OWN_READS } from '../hub/read-queue.ts';
+import { readQueue } from '../hub/testing/read-queue.ts';
 import { NotificationHistory } from './notification-history.ts';
 
 const ALL = 'notify:all';
@@ -15,9 +17,9 @@ function world({ held = true, size = 1_000 } = {}) {
   const memory = new MemoryBroker(store);
   const reads = { count: 0 };
   const readTail = memory.readTail.bind(memory);
-  memory.readTail = async (channel, limit) => {
+  memory.readTail = async (channel, limit, before) => {
     reads.count++;
-    const page = await readTail(channel, limit);
+    const page = await readTail(channel, limit, before);
     await new Promise(setImmediate); // what is published now is not in it any more
     return page;
   };
@@ -25,7 +27,7 @@ function world({ held = true, size = 1_000 } = {}) {
     broker: memory,
     headOf: (channel) => (held ? store.head(channel) : undefined),
     maxBytes: 10_000,
-    maxReads: 8,
+    reads: readQueue(),
   });
   const notify = (channel: string, title: string): Position =>
     store.publish(channel, { name: 'notification', data: JSON.stringify({ title }) }).id;
@@ -37,7 +39,7 @@ describe('the history of notifications', () => {
   it('has the last ten of both channels in the order of their ids, and where each goes on', async () => {
     const { history, notify, heads } = world();
     for (let n = 0; n < 14; n++) notify(n % 2 === 0 ? ALL : OWN, `t${n}`);
-    const { notifications, positions, gaps } = await history.latest(CHANNELS);
+    const { notifications, positions, gaps } = await history.latest(CHANNELS, OWN_READS);
     assert.equal(notifications.length, 10);
     assert.deepEqual(
       new Set(notifications.map(({ title }) => title)),
@@ -50,18 +52,20 @@ describe('the history of notifications', () => {
   it('is read once for all who ask while nothing is new', async () => {
     const { history, notify, reads, heads } = world();
     notify(ALL, 'one');
-    await Promise.all(Array.from({ length: 50 }, () => history.unread(CHANNELS, ORIGIN, heads())));
-    await history.latest(CHANNELS);
+    await Promise.all(Array.from({ length: 50 }, () => history.unread(CHANNELS, ORIGIN, heads(), OWN_READS)));
+    await history.latest(CHANNELS, OWN_READS);
     assert.equal(reads.count, CHANNELS.length);
     notify(ALL, 'two');
-    assert.equal(await history.unread(CHANNELS, ORIGIN, heads()), 2);
+    assert.equal(await history.unread(CHANNELS, ORIGIN, heads(), OWN_READS), 2);
     assert.equal(reads.count, CHANNELS.length + 1);
   });
 
   it('is read a few times, not once for each who asks, where nobody listens to its channels yet', async () => {
     const { history, notify, reads, heads } = world({ held: false });
     notify(ALL, 'one');
-    const counts = await Promise.all(Array.from({ length: 200 }, () => history.unread(CHANNELS, ORIGIN, heads())));
+    const counts = await Promise.all(
+      Array.from({ length: 200 }, () => history.unread(CHANNELS, ORIGIN, heads(), OWN_READS)),
+    );
     assert.deepEqual(new Set(counts), new Set([1]));
     assert.ok(reads.count <= 2 * CHANNELS.length, `${reads.count} reads`);
   });
@@ -69,20 +73,31 @@ describe('the history of notifications', () => {
   it('counts what has come before the question, also for one of several who ask at once', async () => {
     const { history, notify, heads } = world();
     notify(OWN, 'one');
-    await history.unread(CHANNELS, ORIGIN, heads());
+    await history.unread(CHANNELS, ORIGIN, heads(), OWN_READS);
     notify(OWN, 'two');
-    const asked = [1, 2, 3].map(() => history.unread(CHANNELS, ORIGIN, heads()));
+    const asked = [1, 2, 3].map(() => history.unread(CHANNELS, ORIGIN, heads(), OWN_READS));
     notify(OWN, 'three');
-    const later = history.unread(CHANNELS, ORIGIN, heads());
+    const later = history.unread(CHANNELS, ORIGIN, heads(), OWN_READS);
     assert.deepEqual(await Promise.all(asked), [2, 2, 2]);
     assert.equal(await later, 3);
+  });
+
+  it('counts the last 1,000 also where they are many pages, and shows the last ten of them', async () => {
+    const { history, notify, heads } = world({ size: 2_000 });
+    for (let n = 0; n < 1_200; n++) notify(ALL, `${n}`.padStart(1_000, ' '));
+    assert.equal(await history.unread([ALL], ORIGIN, heads(), OWN_READS), 1_000);
+    const { notifications } = await history.latest([ALL], OWN_READS);
+    assert.deepEqual(
+      notifications.map(({ title }) => Number(title)),
+      Array.from({ length: 10 }, (_, n) => 1_190 + n),
+    );
   });
 
   it('counts only what lies after the mark and up to the position', async () => {
     const { history, notify } = world();
     const ids = Array.from({ length: 5 }, (_, n) => notify(ALL, `t${n}`));
-    assert.equal(await history.unread([ALL], ids[1] ?? '', [ids[3] ?? '']), 2);
-    assert.equal(await history.unread([ALL], ids[4] ?? '', [ids[4] ?? '']), 0);
+    assert.equal(await history.unread([ALL], ids[1] ?? '', [ids[3] ?? ''], OWN_READS), 2);
+    assert.equal(await history.unread([ALL], ids[4] ?? '', [ids[4] ?? ''], OWN_READS), 0);
   });
 
   it('leaves for later what does not fit, so that nothing comes out of order', async () => {
@@ -92,7 +107,7 @@ describe('the history of notifications', () => {
     const got: string[] = [];
     let after = CHANNELS.map(() => ORIGIN);
     for (let rounds = 0; got.length < 30 && rounds < 20; rounds++) {
-      const { notifications, positions, gaps } = await history.after(CHANNELS, { each: after });
+      const { notifications, positions, gaps } = await history.after(CHANNELS, { each: after }, OWN_READS);
       assert.deepEqual(gaps, []);
       got.push(...notifications.map(({ title }) => title));
       after = [...positions];
@@ -105,7 +120,7 @@ describe('the history of notifications', () => {
     const { history, notify, heads } = world({ size: 2 });
     const first = notify(ALL, '1');
     for (const title of ['2', '3', '4']) notify(ALL, title);
-    const lost = await history.after(CHANNELS, { each: [first, ORIGIN] });
+    const lost = await history.after(CHANNELS, { each: [first, ORIGIN] }, OWN_READS);
     assert.deepEqual(
       lost.gaps.map(({ channel, after }) => [channel, after]),
       [[ALL, first]],
@@ -115,7 +130,7 @@ describe('the history of notifications', () => {
       ['3', '4'],
     );
     const own = notify(OWN, '5');
-    const since = await history.after(CHANNELS, { all: own });
+    const since = await history.after(CHANNELS, { all: own }, OWN_READS);
     assert.deepEqual(since.gaps, []);
     assert.deepEqual(since.positions, heads());
   });

@@ -2,9 +2,17 @@
  * What the channels of notifications keep, as those need who connect: the last ones, those after a position, and how many are unread. What
  * many ask for alike is read once. Knows no session.
  */
-import { type Broker, comparePositions, isPosition, ORIGIN, type Page, type Position } from '../../broker/broker.ts';
+import {
+  type Broker,
+  comparePositions,
+  isPosition,
+  ORIGIN,
+  PAGE_BYTES,
+  type Page,
+  type Position,
+} from '../../broker/broker.ts';
 import { Gap } from '../hub/outgoing.ts';
-import { Semaphore } from '../hub/semaphore.ts';
+import type { Asker, ReadQueue } from '../hub/read-queue.ts';
 import { MAX_PAGE } from '../protocol.ts';
 import { type After, type Notification, notificationOf } from './notification-messages.ts';
 
@@ -12,6 +20,8 @@ import { type After, type Notification, notificationOf } from './notification-me
 const SHOWN = 10;
 /** Marks that are read to find the highest: two may have been stored out of order. */
 const MARKS_READ = 8;
+/** What so many marks may take up: each is the id of an event. */
+const MARKS_BYTES = 1_024;
 /** Channels whose contents are remembered for the next who asks. */
 const MAX_REMEMBERED = 1_000;
 
@@ -37,39 +47,38 @@ export interface NotificationHistoryParts {
   readonly headOf: (channel: string) => Position | undefined;
   /** About how many bytes one opening may have. */
   readonly maxBytes: number;
-  /** Reads under way at once; further ones wait. */
-  readonly maxReads: number;
+  readonly reads: ReadQueue;
 }
 
 export class NotificationHistory {
   readonly #parts: NotificationHistoryParts;
-  readonly #slots: Semaphore;
   readonly #contents = new Map<string, Promise<Contents>>();
 
   constructor(parts: NotificationHistoryParts) {
     this.#parts = parts;
-    this.#slots = new Semaphore(parts.maxReads);
   }
 
   /** The last notifications of all channels together. */
-  async latest(channels: readonly string[]): Promise<Opening> {
-    const contents = await Promise.all(channels.map((channel) => this.#read(channel)));
+  async latest(channels: readonly string[], asker: Asker): Promise<Opening> {
+    const contents = await Promise.all(channels.map((channel) => this.#read(channel, asker)));
     const notifications = inOrder(contents.flatMap(({ last }) => last)).slice(-SHOWN);
     return { notifications, positions: contents.map(({ head }) => head), gaps: [] };
   }
 
   /** The first notifications after where somebody stood. What does not fit is left to come after the `positions`. */
-  async after(channels: readonly string[], after: After): Promise<Opening> {
+  async after(channels: readonly string[], after: After, asker: Asker): Promise<Opening> {
     const asked = channels.map((_, index) => ('all' in after ? after.all : (after.each[index] ?? ORIGIN)));
+    const { broker, reads, maxBytes } = this.#parts;
     const pages = await Promise.all(
       channels.map((channel, index) =>
-        this.#slots.run(() => this.#parts.broker.readAfter(channel, asked[index] ?? ORIGIN, MAX_PAGE)),
+        reads.run(asker, maxBytes, () => broker.readAfter(channel, asked[index] ?? ORIGIN, MAX_PAGE, maxBytes)),
       ),
     );
+    for (const { events } of pages) asker.onRead?.(bytesOf(events));
     const found = channels.flatMap((channel, index) =>
       (pages[index]?.events ?? []).map((event) => notificationOf(channel, event)),
     );
-    const notifications = fitting(inOrder(found), this.#parts.maxBytes, endOf(pages));
+    const notifications = fitting(inOrder(found), maxBytes, endOf(pages));
     const gaps: Gap[] = [];
     const positions = channels.map((channel, index) => {
       const [page, position] = [pages[index], asked[index] ?? ORIGIN];
@@ -83,8 +92,8 @@ export class NotificationHistory {
   }
 
   /** How many notifications lie after a mark, up to a position in each channel; of the last 1,000 of each. */
-  async unread(channels: readonly string[], mark: Position, upTo: readonly Position[]): Promise<number> {
-    const contents = await Promise.all(channels.map((channel) => this.#read(channel)));
+  async unread(channels: readonly string[], mark: Position, upTo: readonly Position[], asker: Asker): Promise<number> {
+    const contents = await Promise.all(channels.map((channel) => this.#read(channel, asker)));
     const counts = contents.map(({ ids }, index) => {
       const last = upTo[index] ?? ORIGIN;
       return ids.filter((id) => comparePositions(id, mark) > 0 && comparePositions(id, last) <= 0).length;
@@ -93,14 +102,15 @@ export class NotificationHistory {
   }
 
   /** The highest of the marks that a channel of marks keeps, and where that channel ends. */
-  async readMark(marks: string): Promise<{ readonly mark: Position; readonly head: Position }> {
-    const { events, head } = await this.#slots.run(() => this.#parts.broker.readTail(marks, MARKS_READ));
+  async readMark(marks: string, asker: Asker): Promise<{ readonly mark: Position; readonly head: Position }> {
+    const { broker, reads } = this.#parts;
+    const { events, head } = await reads.run(asker, MARKS_BYTES, () => broker.readTail(marks, MARKS_READ));
     const mark = events.map(({ data }) => markIn(Buffer.from(data).toString())).reduce(later, ORIGIN);
     return { mark, head };
   }
 
   /** As long as nothing new has come to the channel, the first who asks has read for all. */
-  async #read(channel: string): Promise<Contents> {
+  async #read(channel: string, { holder, onRead }: Asker): Promise<Contents> {
     const remembered = this.#contents.get(channel);
     if (remembered !== undefined) {
       const contents = await remembered;
@@ -108,7 +118,7 @@ export class NotificationHistory {
       const newer = this.#contents.get(channel);
       if (newer !== undefined && newer !== remembered) return newer; // begun since: it has all that there was when this was asked
     }
-    const reading = this.#readAnew(channel);
+    const reading = this.#readAnew(channel, { holder, onRead }); // also where its first asker goes: others wait for it
     this.#contents.delete(channel);
     this.#contents.set(channel, reading);
     const [oldest] = this.#contents.keys();
@@ -117,13 +127,23 @@ export class NotificationHistory {
     return reading;
   }
 
-  async #readAnew(channel: string): Promise<Contents> {
-    const { events, head } = await this.#slots.run(() => this.#parts.broker.readTail(channel, MAX_PAGE));
-    return {
-      head,
-      ids: events.map(({ id }) => id),
-      last: events.slice(-SHOWN).map((event) => notificationOf(channel, event)),
-    };
+  /** The last 1,000, by pages from the newest on. */
+  async #readAnew(channel: string, asker: Asker): Promise<Contents> {
+    const { broker, reads } = this.#parts;
+    const ids: Position[] = [];
+    const last: Notification[] = [];
+    let head: Position | undefined;
+    for (let more = true; more; ) {
+      const [left, before] = [MAX_PAGE - ids.length, ids[0]];
+      const page = await reads.run(asker, PAGE_BYTES, () => broker.readTail(channel, left, before));
+      asker.onRead?.(bytesOf(page.events));
+      head ??= page.head;
+      ids.unshift(...page.events.map(({ id }) => id));
+      const missing = page.events.slice(Math.max(0, page.events.length - (SHOWN - last.length)));
+      last.unshift(...missing.map((event) => notificationOf(channel, event)));
+      more = page.more && ids.length < MAX_PAGE;
+    }
+    return { head: head ?? ORIGIN, ids, last };
   }
 }
 
@@ -135,6 +155,10 @@ export function markIn(data: string): Position {
 
 export function later(a: Position, b: Position): Position {
   return comparePositions(a, b) < 0 ? b : a;
+}
+
+function bytesOf(events: Page['events']): number {
+  return events.reduce((sum, { data }) => sum + data.length, 0);
 }
 
 function inOrder(notifications: readonly Notification[]): Notification[] {

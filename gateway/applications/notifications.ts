@@ -8,7 +8,7 @@ import { type Rights, userOf } from '../auth/rights.ts';
 import { readMarksOf } from '../fleet/own-channels.ts';
 import type { Run } from '../hub/outgoing.ts';
 import type { Subscription } from '../hub/subscription.ts';
-import { type Operations, type Outcome, UNAVAILABLE } from '../operations.ts';
+import { type Outcome, UNAVAILABLE } from '../operations.ts';
 import type { Membership } from '../presence/members.ts';
 import { CLOSE, type CommandOf, decodeBy, frame, type Ref, type Refusal } from '../protocol.ts';
 import { type Handshake, type Outlet, type SessionParts, SocketSession } from '../websocket/socket-session.ts';
@@ -28,7 +28,6 @@ type NotificationCommand = CommandOf<typeof notificationCommands>;
 export interface NotificationsContext extends SessionParts {
   readonly authenticator: Authenticator;
   readonly rights: Rights;
-  readonly operations: Operations;
   readonly history: NotificationHistory;
 }
 
@@ -123,17 +122,24 @@ export class NotificationsSession extends SocketSession {
 
   async #open({ channels, after }: NotificationsRequest): Promise<void> {
     const { hub, history } = this.#context;
+    const { asker } = this;
     const held: Subscription[] = [];
     let opening: Opening;
     let unread: number;
     try {
-      const marks = await history.readMark(this.#marks);
+      const tooMuch = await this.mayReplay();
+      if (tooMuch !== undefined) {
+        this.turnAway(tooMuch, CLOSE.tryAgain);
+        return;
+      }
+      const marks = await history.readMark(this.#marks, asker);
       this.#mark = marks.mark;
-      opening = after === undefined ? await history.latest(channels) : await history.after(channels, after);
-      held.push((await hub.subscribe(this.#marks, { after: marks.head })).subscription);
+      opening =
+        after === undefined ? await history.latest(channels, asker) : await history.after(channels, after, asker);
+      held.push((await hub.subscribe(this.#marks, { after: marks.head }, asker)).subscription);
       for (const [index, channel] of channels.entries())
-        held.push((await hub.subscribe(channel, { after: opening.positions[index] ?? ORIGIN })).subscription);
-      unread = await history.unread(channels, this.#mark, opening.positions);
+        held.push((await hub.subscribe(channel, { after: opening.positions[index] ?? ORIGIN }, asker)).subscription);
+      unread = await history.unread(channels, this.#mark, opening.positions, asker);
     } catch (error) {
       for (const { ring } of held) hub.leave(ring.channel);
       if (!(error instanceof BrokerUnavailable)) throw error;
@@ -192,7 +198,9 @@ export class NotificationsSession extends SocketSession {
     const { operations, history } = this.#context;
     const id = this.#mark;
     const channels = this.#request?.channels ?? [];
-    const outcome = await operations.ask(async () => ({ unread: await history.unread(channels, id, this.#positions) }));
+    const outcome = await operations.ask(async () => ({
+      unread: await history.unread(channels, id, this.#positions, this.asker),
+    }));
     if (outcome.ok) this.send(frame('read', { id, ...outcome.fields }, ref));
     else this.refuse(outcome.refusal, ref);
   }

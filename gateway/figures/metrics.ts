@@ -2,7 +2,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Broker } from '../../broker/broker.ts';
 import type { Bodies } from '../http/bodies.ts';
+import type { UnreadAnswers } from '../http/unread-answers.ts';
 import type { Hub } from '../hub/hub.ts';
+import type { ReadQueue } from '../hub/read-queue.ts';
+import type { ReadLimits } from '../limits/read-limits.ts';
 import type { Members } from '../presence/members.ts';
 import type { Canary } from './canary.ts';
 import type { Durations } from './durations.ts';
@@ -15,6 +18,9 @@ export interface MetricsParts {
   readonly bodies: Bodies;
   readonly durations: Durations;
   readonly hub: Hub;
+  readonly reads: ReadQueue;
+  readonly readLimits: ReadLimits;
+  readonly unread: UnreadAnswers;
   readonly broker: Broker;
   readonly members: Members;
   readonly canary: Canary;
@@ -81,8 +87,22 @@ export class Metrics {
   }
 
   #register(): void {
-    const { tally, bodies, durations, hub, broker, members, canary, storage, health, maxConnections, version } =
-      this.#parts;
+    const {
+      tally,
+      bodies,
+      durations,
+      hub,
+      reads,
+      readLimits,
+      unread,
+      broker,
+      members,
+      canary,
+      storage,
+      health,
+      maxConnections,
+      version,
+    } = this.#parts;
     const total = (name: string, help: string, read: () => number): void => {
       const counter: Counter = new Counter({
         name: `passerelle_${name}_total`,
@@ -174,11 +194,24 @@ export class Metrics {
     level('channels', 'Channels that this gateway is subscribed to.', () => hub.counts().channels);
     level('subscriptions', 'Channels of connections, all together.', () => hub.counts().subscriptions);
     level('ring_bytes', 'Memory of the events kept ready.', () => hub.counts().ringBytes);
-    level('history_reads', 'Reads of history under way.', () => hub.counts().historyReads);
+    level('history_reads', 'Reads of what Redis keeps that are under way.', () => reads.running);
+    level('history_reads_waiting', 'Reads of what Redis keeps that wait for their turn.', () => reads.waiting);
+    level('read_window_bytes', 'Bytes that the reads under way may bring at most.', () => reads.runningBytes);
+    total(
+      'reads_refused',
+      'Reads given up because their turn, or the answer, did not come in time, or too many waited.',
+      () => reads.refused,
+    );
+    total(
+      'reads_dropped',
+      'Reads not done, as nobody waited for them any more when their turn came.',
+      () => reads.dropped,
+    );
+    total('read_bytes', 'Bytes of history and of lists of members that were read for clients.', () => readLimits.bytes);
     level(
-      'history_reads_waiting',
-      'Reads of history that wait for their turn.',
-      () => hub.counts().historyReadsWaiting,
+      'unread_answer_bytes',
+      'Bytes of answers to HTTP requests that their clients have not taken yet.',
+      () => unread.bytes,
     );
     level('request_bodies', 'Bodies of HTTP requests that have begun and not ended.', () => bodies.open);
     level('request_body_bytes', 'Memory of the bodies of HTTP requests, until they are answered.', () => bodies.bytes);

@@ -78,7 +78,7 @@ class World {
   }
 }
 
-const NO_COUNTS = { channels: 0, subscriptions: 0, ringBytes: 0, repairs: 0, historyReads: 0, historyReadsWaiting: 0 };
+const NO_COUNTS = { channels: 0, subscriptions: 0, ringBytes: 0, repairs: 0 };
 
 /** One stream and the socket that it writes to. */
 class Viewer {

@@ -29,6 +29,8 @@ export interface ApiRequest {
   /** The address of the client; empty where that does not matter. */
   readonly address: string;
   readonly body: Buffer;
+  /** Whether whoever asked is gone. */
+  readonly gone: () => boolean;
   /** Who asks; nobody where that does not matter. */
   readonly caller: Caller;
 }
@@ -85,7 +87,7 @@ export function apiRoutes({ authRoutes, operations, rights, fleet }: ApiParts): 
         }),
     },
     '/api/history': {
-      GET: async ({ query, caller }) => {
+      GET: async ({ query, caller, address, gone }) => {
         const limit = query.get('limit');
         const asked = {
           ...Object.fromEntries(query),
@@ -93,15 +95,15 @@ export function apiRoutes({ authRoutes, operations, rights, fleet }: ApiParts): 
         };
         const parsed = historyQuery.safeParse(asked);
         return parsed.success
-          ? answer(await operations.history(caller, parsed.data))
+          ? answer(await operations.history(caller, parsed.data, { address, gone }))
           : refusal(badRequest('history', parsed.error));
       },
     },
     '/api/presence': {
-      GET: async ({ query, caller }) => {
+      GET: async ({ query, caller, address, gone }) => {
         const parsed = presenceQuery.safeParse(Object.fromEntries(query));
         return parsed.success
-          ? answer(await operations.presence(caller, parsed.data.channel))
+          ? answer(await operations.presence(caller, parsed.data.channel, { address, gone }))
           : refusal(badRequest('presence', parsed.error));
       },
     },

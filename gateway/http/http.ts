@@ -15,6 +15,7 @@ import { type Headers, PAGE_HEADERS } from './headers.ts';
 import { corsHeaders, preflightHeaders } from './origin.ts';
 import { acceptsGzip, type Page } from './pages.ts';
 import type { CheckRequest } from './request-check.ts';
+import type { UnreadAnswers } from './unread-answers.ts';
 
 export interface HttpOptions {
   readonly routes: Routes;
@@ -28,6 +29,8 @@ export interface HttpOptions {
   readonly bodies: Bodies;
   /** Whether nobody is asked who they are. */
   readonly open: boolean;
+  /** Counts what of large answers their clients have not taken yet. */
+  readonly unread: UnreadAnswers;
   /** What every answer has. */
   readonly headers: Headers;
   /** Counts the requests that are being answered. */
@@ -57,6 +60,8 @@ interface Exchange {
   body: Body | undefined;
   answered: boolean;
   aborted: boolean;
+  /** Called when its client is gone. */
+  onGone: (() => void) | undefined;
 }
 
 const GUARDED = '/api/';
@@ -85,10 +90,12 @@ export function bindHttp(app: BoundApp, options: HttpOptions): void {
       body: undefined,
       answered: false,
       aborted: false,
+      onGone: undefined,
     };
     res.onAborted(() => {
       exchange.aborted = true;
       exchange.body?.letGo();
+      exchange.onGone?.();
     });
 
     if (refused !== undefined) {
@@ -112,6 +119,9 @@ export function bindHttp(app: BoundApp, options: HttpOptions): void {
       const error =
         'Pages of this origin may not publish; the gateway allows its own origin and those in ALLOWED_ORIGINS';
       send(exchange, refusal({ code: 'forbidden', error }), options);
+    } else if (handler !== undefined && guarded && method !== 'POST' && options.unread.isFull(exchange.address)) {
+      options.tally.refusals.unread_answers++;
+      send(exchange, refusal(UNREAD), options);
     } else if (handler !== undefined) {
       serveWith(exchange, handler, hasBody(req), req.getHeader('content-encoding'), options);
     } else if (method === 'OPTIONS' && allow !== undefined) {
@@ -207,8 +217,10 @@ function restriction(caller: Caller, incoming: Incoming | undefined, { open }: H
   return open || caller.kind !== 'anonymous' ? undefined : incoming?.body.restrict();
 }
 
-function ask({ query, accept, traceparent, address }: Exchange, handler: Handler, body: Buffer, caller: Caller) {
-  return handler({ query, accept, traceparent, address, body, caller });
+function ask(exchange: Exchange, handler: Handler, body: Buffer, caller: Caller) {
+  const { query, accept, traceparent, address } = exchange;
+  const gone = () => exchange.aborted;
+  return handler({ query, accept, traceparent, address, body, gone, caller });
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -260,9 +272,37 @@ function write(exchange: Exchange, { status, type, headers = [], body }: ApiAnsw
     if (head && isLast) res.endWithoutBody(0, true);
     else if (head)
       res.endWithoutBody(); // without the length: told one, this uWS waits for the body and answers nothing more
+    else if (exchange.guarded && !isLast && body.length > LARGE_LENGTH) endLarge(exchange, body, options.unread);
     else res.end(body, isLast);
   });
 }
+
+/** Answers from this length on are written as their clients take them. */
+const LARGE_LENGTH = 16_384;
+
+/** Ends with a body of which no more is handed over than the client takes, so that it is known how much it has not. */
+function endLarge(exchange: Exchange, body: string, unread: UnreadAnswers): void {
+  const { res, address } = exchange;
+  const bytes = Buffer.from(body);
+  const begin = res.getWriteOffset();
+  if (res.tryEnd(bytes, bytes.length)[1]) return;
+  const taken = unread.add(address, bytes.length);
+  exchange.onGone = taken;
+  res.onWritable((offset) => {
+    const [isWritten, isDone] = res.tryEnd(bytes.subarray(offset - begin), bytes.length);
+    if (isDone) {
+      exchange.onGone = undefined;
+      taken();
+    }
+    return isWritten;
+  });
+}
+
+const UNREAD: Refusal = {
+  code: 'too_many',
+  error: 'Too much of earlier answers waits to be read (MAX_UNREAD_ANSWER_BYTES); read them first',
+  againInMs: 1_000,
+};
 
 /** A client that reads this opens another connection for its next request, which may then lead to another gateway. */
 const LAST_ANSWER = ['Connection', 'close'] as const;

@@ -95,7 +95,14 @@ export class InternalPort {
       return { ...refusal({ code: 'method_not_allowed', error }), headers: [['Allow', 'GET, HEAD']] };
     }
     const { accept = '' } = headers;
-    const asked = { query: new URLSearchParams(query), accept, traceparent: '', address: '', body: NOTHING };
+    const asked = {
+      query: new URLSearchParams(query),
+      accept,
+      traceparent: '',
+      address: '',
+      body: NOTHING,
+      gone: () => false,
+    };
     try {
       return await handler({ ...asked, caller: ANONYMOUS });
     } catch (err) {

@@ -13,6 +13,7 @@ import {
 } from '../../broker/broker.ts';
 import { millisecondsOf } from './event-time.ts';
 import { type History, ignoreUnavailable, type Replayable } from './history.ts';
+import type { Asker } from './read-queue.ts';
 import { Ring } from './ring.ts';
 import { Subscription } from './subscription.ts';
 
@@ -22,6 +23,8 @@ export interface Sink {
   due: readonly Subscription[];
   /** Take from those that are due, and write. Called once per tick, besides when history has come or a ring would overflow. */
   pump(): void;
+  /** For whom its history is read; the gateway itself where there is none. */
+  readonly asker?: Asker | undefined;
 }
 
 /** What is due while nothing is: one for all, as most of very many sinks are at rest. */
@@ -115,21 +118,21 @@ export class Channel {
   }
 
   /** Decides where a subscription begins, reading the history where the ring does not reach. Not before `joined`. */
-  async begin(start: Start): Promise<Opened> {
+  async begin(start: Start, asker: Asker): Promise<Opened> {
     const { ring } = this;
     if (start === undefined || this.ephemeral) {
       const subscription = new Subscription(ring, ring.head);
       return { subscription, position: subscription.position, recovered: start === undefined };
     }
-    return 'tail' in start ? this.#beginWithTail(start.tail) : this.#beginAfter(start.after);
+    return 'tail' in start ? this.#beginWithTail(start.tail, asker) : this.#beginAfter(start.after, asker);
   }
 
   /** Reads what a subscription is owed. Where it still is owed afterwards, nothing could be read yet: try again later. */
-  async supply(subscription: Subscription): Promise<void> {
+  async supply(subscription: Subscription, asker: Asker): Promise<void> {
     const { position } = subscription;
     await this.#fill();
     if (!subscription.owed) return;
-    const replay = await this.#upToRing(() => this.#parts.history.replayAfter(this.name, position));
+    const replay = await this.#upToRing(() => this.#parts.history.replayAfter(this.name, position, asker));
     if (subscription.owed && subscription.position === position) subscription.supply(replay);
   }
 
@@ -226,19 +229,19 @@ export class Channel {
     this.#parts.changed(this, true);
   }
 
-  async #beginAfter(after: Position): Promise<Opened> {
+  async #beginAfter(after: Position, asker: Asker): Promise<Opened> {
     const { ring } = this;
     if (ring.seqAfter(after) === undefined) await this.#fill();
     if (this.#fresh(ring.seqAfter(after))) {
       return { subscription: new Subscription(ring, after), position: after, recovered: true };
     }
-    const replay = await this.#upToRing(() => this.#parts.history.replayAfter(this.name, after));
+    const replay = await this.#upToRing(() => this.#parts.history.replayAfter(this.name, after, asker));
     const subscription = new Subscription(ring, after);
     subscription.supply(replay);
     return { subscription, position: replay.known ? after : replay.start, recovered: replay.known };
   }
 
-  async #beginWithTail(tail: number): Promise<Opened> {
+  async #beginWithTail(tail: number, asker: Asker): Promise<Opened> {
     const { ring } = this;
     if (tail > ring.length) await this.#fill();
     const limit = this.#wholeFrom === ring.start ? Math.min(tail, ring.length) : tail;
@@ -246,7 +249,7 @@ export class Channel {
       const position = ring.positionBefore(ring.nextSeq - limit);
       return { subscription: new Subscription(ring, position), position, recovered: true };
     }
-    const replay = await this.#upToRing(() => this.#parts.history.replayTail(this.name, tail));
+    const replay = await this.#upToRing(() => this.#parts.history.replayTail(this.name, tail, asker));
     const subscription = new Subscription(ring, replay.start);
     subscription.supply(replay);
     return { subscription, position: replay.start, recovered: true };

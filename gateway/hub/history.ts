@@ -1,10 +1,10 @@
 /**
- * Reads of the history for one gateway: so many at once and no more, one for all who ask for the same, and their events encoded once.
- * Knows neither rings nor subscribers.
+ * Reads of the history for one gateway: in turn with all its other reads, one for all who ask for the same, by pages, and their events
+ * encoded once. Knows neither rings nor subscribers.
  */
-import { type Broker, BrokerUnavailable, type Page, type Position } from '../../broker/broker.ts';
+import { type Broker, BrokerUnavailable, PAGE_BYTES, type Page, type Position } from '../../broker/broker.ts';
 import { OutgoingEvent } from './outgoing.ts';
-import { Semaphore } from './semaphore.ts';
+import { type Asker, OWN_READS, type ReadQueue } from './read-queue.ts';
 import type { Replay } from './subscription.ts';
 
 /** A read, ready to be sent. */
@@ -13,53 +13,73 @@ export interface Replayable extends Replay {
   readonly known: boolean;
 }
 
+/** A read that several may wait for. */
+interface Shared {
+  readonly askers: Asker[];
+  readonly read: Promise<Replayable>;
+}
+
+/** What a read that brings no events may bring. */
+const FEW_BYTES = 1_024;
+
 export class History {
   readonly #broker: Broker;
-  readonly #slots: Semaphore;
+  readonly #queue: ReadQueue;
   readonly #page: number;
-  readonly #reads = new Map<string, Promise<Replayable>>();
+  readonly #reads = new Map<string, Shared>();
 
-  /** At most `width` reads at once, the others wait their turn; `page` events at most in a read after a position. */
-  constructor(broker: Broker, width: number, page: number) {
+  /** `page`: events at most in a read after a position. */
+  constructor(broker: Broker, queue: ReadQueue, page: number) {
     this.#broker = broker;
-    this.#slots = new Semaphore(width);
+    this.#queue = queue;
     this.#page = page;
   }
 
-  get running(): number {
-    return this.#slots.running;
-  }
-
-  get waiting(): number {
-    return this.#slots.waiting;
-  }
-
   /** The first events after a position, for subscribers. Rejects with `BrokerUnavailable`, as all reads do. */
-  replayAfter(channel: string, position: Position): Promise<Replayable> {
-    return this.#shared(`${channel} after ${position}`, channel, () => this.after(channel, position));
+  replayAfter(channel: string, position: Position, asker: Asker): Promise<Replayable> {
+    return this.#shared(`${channel} after ${position}`, channel, asker, (all) => this.after(channel, position, all));
   }
 
-  /** The last events, for subscribers. */
-  replayTail(channel: string, limit: number): Promise<Replayable> {
-    return this.#shared(`${channel} tail ${limit}`, channel, () => this.tail(channel, limit));
+  /** The first page of the last events, for subscribers: the others follow after its end. */
+  replayTail(channel: string, limit: number, asker: Asker): Promise<Replayable> {
+    return this.#shared(`${channel} tail ${limit}`, channel, asker, (all) => this.#beginOfTail(channel, limit, all));
   }
 
-  after(channel: string, position: Position): Promise<Page> {
-    return this.#slots.run(() => this.#broker.readAfter(channel, position, this.#page));
+  after(channel: string, position: Position, asker: Asker = OWN_READS): Promise<Page> {
+    return this.#queue.run(asker, PAGE_BYTES, () => this.#broker.readAfter(channel, position, this.#page));
   }
 
-  tail(channel: string, limit: number): Promise<Page> {
-    return this.#slots.run(() => this.#broker.readTail(channel, limit));
+  /** The last events, or the newest of them that fit into a page. */
+  tail(channel: string, limit: number, asker: Asker = OWN_READS): Promise<Page> {
+    const bytes = limit === 0 ? FEW_BYTES : PAGE_BYTES;
+    return this.#queue.run(asker, bytes, () => this.#broker.readTail(channel, limit));
   }
 
-  /** Whoever asks for a read that is under way gets the same answer. */
-  #shared(key: string, channel: string, from: () => Promise<Page>): Promise<Replayable> {
+  async #beginOfTail(channel: string, limit: number, asker: Asker): Promise<Page> {
+    const tail = await this.tail(channel, limit, asker);
+    if (!tail.more || tail.events.length === limit) return tail;
+    const start = await this.#queue.run(asker, PAGE_BYTES, () => this.#broker.tailStart(channel, limit));
+    // Where its first ones are gone by now, the tail begins with what is left: whoever asks for one is promised no certain event.
+    return { ...(await this.after(channel, start, asker)), known: true };
+  }
+
+  /** Whoever asks for a read that waits or is under way gets the same answer. It is done unless all of them are gone, and charged to the first. */
+  #shared(key: string, channel: string, asker: Asker, from: (all: Asker) => Promise<Page>): Promise<Replayable> {
     const running = this.#reads.get(key);
-    if (running !== undefined) return running;
-    const read = from()
-      .then((page) => ({ ...page, events: page.events.map((event) => new OutgoingEvent(channel, event)) }))
+    if (running !== undefined) {
+      running.askers.push(asker);
+      return running.read;
+    }
+    const askers = [asker];
+    const all = { holder: asker.holder, gone: () => askers.every(({ gone }) => gone?.() ?? false) };
+    const read = from(all)
+      .then((page) => {
+        const events = page.events.map((event) => new OutgoingEvent(channel, event));
+        asker.onRead?.(events.reduce((sum, { size }) => sum + size, 0));
+        return { ...page, events };
+      })
       .finally(() => this.#reads.delete(key));
-    this.#reads.set(key, read);
+    this.#reads.set(key, { askers, read });
     return read;
   }
 }

@@ -12,12 +12,15 @@ import { markDue, NOTHING_DUE, type Sink, type Start } from './channel.ts';
 import { Hub } from './hub.ts';
 import { Gap, OutgoingEvent } from './outgoing.ts';
 import type { Subscription } from './subscription.ts';
+import { readQueue } from './testing/read-queue.ts';
 
 const CHANNEL = 'room';
 const SIZE = 8;
 /** About two events: some are cast to whoever is stalled before that is found out. */
 const ASK_AFTER_BYTES = 100;
-const LIMITS = { ringEvents: 4, ringBytes: 1 << 20, historyReads: 2, historyPage: 3, historyRetryMs: 1 };
+const LIMITS = { ringEvents: 4, ringBytes: 1 << 20, historyPage: 3, historyRetryMs: 1 };
+/** Events that fit into a page by their bytes. */
+const FITTING = 2;
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -98,6 +101,7 @@ class World {
       publish: () => Promise.reject(new Error('not here')),
       readAfter: (_channel, position, limit) => later(() => this.#after(position, limit)),
       readTail: (_channel, limit) => later(() => this.#tail(limit)),
+      tailStart: (_channel, limit) => later(() => this.#tail(limit, SIZE).start),
       heads: (channels) => later(() => channels.map(() => this.head)),
       subscribe: () => later(() => undefined),
       unsubscribe: async () => undefined,
@@ -120,13 +124,13 @@ class World {
     const rest = known
       ? this.history.slice(index + 1)
       : this.history.filter(({ id }) => Number.parseInt(id, 10) > Number.parseInt(position, 10));
-    const events = rest.slice(0, limit);
+    const events = rest.slice(0, Math.min(limit, FITTING));
     const start = known ? position : (events[0]?.prev ?? this.head);
-    return { events, start, head: this.head, known, more: rest.length > limit };
+    return { events, start, head: this.head, known, more: rest.length > events.length };
   }
 
-  #tail(limit: number): Page {
-    const events = limit === 0 ? [] : this.history.slice(-limit);
+  #tail(limit: number, fitting = FITTING): Page {
+    const events = limit === 0 ? [] : this.history.slice(-Math.min(limit, fitting));
     const start = events[0]?.prev ?? this.head;
     return { events, start, head: this.head, known: true, more: events.length < this.history.length };
   }
@@ -193,6 +197,7 @@ class Subscriber implements Sink, Member {
     this.#gapDue = !opened.recovered;
     this.#gapTold = false;
     this.position = opened.position;
+    if (from !== undefined && 'tail' in from) this.#judgeTail(from.tail, opened.position);
     this.subscription = opened.subscription;
     this.#hub.attach(opened.subscription, this);
     markDue(this, opened.subscription);
@@ -227,6 +232,14 @@ class Subscriber implements Sink, Member {
       for (const each of item instanceof Gap ? [item] : item.events) this.#note(each);
     if (subscription.owed) this.#hub.fetch(subscription);
     else this.#feeds?.join(subscription, this);
+  }
+
+  /** However large the events are, as many of them follow as were asked for, or all that are left. */
+  #judgeTail(tail: number, position: Position): void {
+    const { all, floor, lossy } = this.#world;
+    if (lossy || position === floor) return;
+    const following = all.length - 1 - all.findIndex(({ id }) => id === position);
+    if (following < tail) this.#world.faults.push(new Error(`a tail of ${tail} begins ${following} events back`));
   }
 
   #note(item: OutgoingEvent | Gap): void {
@@ -415,6 +428,7 @@ async function play(steps: readonly Step[], lateAnswers: boolean): Promise<{ tak
     world.broker(),
     () => ({ size: SIZE, retentionMs: Number.MAX_SAFE_INTEGER }),
     LIMITS,
+    readQueue(2),
     () => 0,
   );
   const feeds: Feeds = new Feeds({ hub, tally: new Tally(), cast, askAfterBytes: ASK_AFTER_BYTES });

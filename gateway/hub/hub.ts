@@ -12,6 +12,7 @@ import {
 } from '../../broker/broker.ts';
 import { Channel, type ChannelParts, markDue, type Opened, type Sink, type Start } from './channel.ts';
 import { History, ignoreUnavailable } from './history.ts';
+import { type Asker, OWN_READS, type ReadQueue } from './read-queue.ts';
 import type { Subscription } from './subscription.ts';
 
 export interface HubLimits {
@@ -19,8 +20,6 @@ export interface HubLimits {
   readonly ringEvents: number;
   /** Bytes that the rings of all channels may hold together. */
   readonly ringBytes: number;
-  /** Reads of history under way at once. */
-  readonly historyReads: number;
   /** Events read from the history at once. */
   readonly historyPage: number;
   /** About how long after a failed read of history the next one is tried. */
@@ -34,8 +33,6 @@ export interface HubCounts {
   channels: number;
   subscriptions: number;
   ringBytes: number;
-  historyReads: number;
-  historyReadsWaiting: number;
   repairs: number;
 }
 
@@ -43,7 +40,6 @@ export class Hub implements Listener {
   readonly #broker: Broker;
   readonly #retentionOf: RetentionOf;
   readonly #limits: HubLimits;
-  readonly #history: History;
   readonly #parts: ChannelParts;
   readonly #channels = new Map<string, Channel>();
   readonly #dirty = new Set<Channel>();
@@ -61,6 +57,7 @@ export class Hub implements Listener {
     broker: Broker,
     retentionOf: RetentionOf,
     limits: HubLimits,
+    reads: ReadQueue,
     now: () => number,
     onWritten: OnWritten = () => undefined,
   ) {
@@ -69,11 +66,11 @@ export class Hub implements Listener {
     this.#broker = broker;
     this.#retentionOf = retentionOf;
     this.#limits = limits;
-    this.#history = new History(broker, limits.historyReads, limits.historyPage);
+    const history = new History(broker, reads, limits.historyPage);
     this.#parts = {
       broker,
       now,
-      history: this.#history,
+      history,
       ringEvents: limits.ringEvents,
       changed: (channel, urgent) => this.#changed(channel, urgent),
       repairing: () => {
@@ -86,12 +83,12 @@ export class Hub implements Listener {
    * Begins a subscription; `attach` it to have it woken. The channel is held for it until `leave`. Rejects with `BrokerUnavailable`, and
    * then holds nothing.
    */
-  async subscribe(name: string, start: Start): Promise<Opened> {
+  async subscribe(name: string, start: Start, asker: Asker = OWN_READS): Promise<Opened> {
     const channel = this.#channels.get(name) ?? this.#open(name);
     channel.audience++;
     try {
       await channel.joined;
-      return await channel.begin(start);
+      return await channel.begin(start, asker);
     } catch (error) {
       channel.audience--; // not by name: the channel may have been opened anew since
       throw error;
@@ -191,8 +188,7 @@ export class Hub implements Listener {
       counts.subscriptions += audience;
       counts.ringBytes += ring.bytes;
     }
-    const { running, waiting } = this.#history;
-    return { ...counts, historyReads: running, historyReadsWaiting: waiting, repairs: this.#repairs };
+    return { ...counts, repairs: this.#repairs };
   }
 
   close(): void {
@@ -223,10 +219,15 @@ export class Hub implements Listener {
     while (!this.#closed) {
       const channel = this.#channels.get(subscription.ring.channel);
       if (channel === undefined || !channel.followers.has(subscription)) return;
-      await channel.supply(subscription).catch(ignoreUnavailable);
+      await channel.supply(subscription, this.#askerOf(channel, subscription)).catch(ignoreUnavailable);
       if (!subscription.owed) return;
       await new Promise((resolve) => setTimeout(resolve, this.#limits.historyRetryMs * (0.5 + Math.random())));
     }
+  }
+
+  #askerOf({ followers }: Channel, subscription: Subscription): Asker {
+    const { holder, onRead } = followers.get(subscription)?.asker ?? OWN_READS;
+    return { holder, onRead, gone: () => !followers.has(subscription) };
   }
 
   #changed(channel: Channel, urgent: boolean): void {

@@ -78,6 +78,14 @@ export class KeyedBuckets {
     return true;
   }
 
+  /** Takes tokens that were used already, however many there are: what is missing comes back first. */
+  charge(key: string, nowMs: number, tokens: number): void {
+    const fullAtMs = this.#get(key);
+    this.#fullAtMs.delete(key); // to come last
+    this.#forget(nowMs);
+    this.#fullAtMs.set(key, after(this.#rate, fullAtMs, nowMs, tokens));
+  }
+
   #get(key: string): number {
     return this.#fullAtMs.get(key) ?? Number.NEGATIVE_INFINITY;
   }

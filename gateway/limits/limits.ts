@@ -21,6 +21,13 @@ export const LIMITS = [
   'user_bytes',
   'key_bytes',
   'address_bytes',
+  'connection_reads',
+  'user_reads',
+  'key_reads',
+  'address_reads',
+  'address_requests',
+  'waiting_reads',
+  'unread_answers',
   'strikes',
   'penalties',
 ] as const;

@@ -113,6 +113,57 @@ export const LIMIT_SETTINGS = {
     'bytes per second',
     'The same for all that comes from one client address and shows neither token nor API key, by HTTP and over every connection. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS.',
   ),
+  maxReadBytesPerSecond: limit(
+    'MAX_READ_BYTES_PER_SECOND',
+    10_485_760,
+    10_737_418_240,
+    'bytes per second',
+    "How many bytes one WebSocket connection or SSE stream may read of what is kept (history, lists of who is there, what a tail or a resume brings), and two seconds' worth at once; each read " +
+      'counts 1,024 more. Further requests are answered with too_many, and a tail or a resume waits.',
+  ),
+  maxUserReadBytesPerSecond: limit(
+    'MAX_USER_READ_BYTES_PER_SECOND',
+    20_971_520,
+    10_737_418_240,
+    'bytes per second',
+    'The same for all that one user reads through this gateway, over every connection and by HTTP.',
+  ),
+  maxKeyReadBytesPerSecond: limit(
+    'MAX_KEY_READ_BYTES_PER_SECOND',
+    104_857_600,
+    10_737_418_240,
+    'bytes per second',
+    'The same for all that is read by one API key through this gateway.',
+  ),
+  maxAddressReadBytesPerSecond: limit(
+    'MAX_ADDRESS_READ_BYTES_PER_SECOND',
+    41_943_040,
+    10_737_418_240,
+    'bytes per second',
+    'The same for all that comes from one client address and shows neither token nor API key, by HTTP and over every connection. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS.',
+  ),
+  maxReadsPerConnection: integer('MAX_READS_PER_CONNECTION', 2, {
+    min: 1,
+    max: 64,
+    unit: 'reads',
+    about:
+      'How many requests of one WebSocket connection that read (history, lists of who is there) are under way at a time. 256 more wait for these, and until the connection has read the ' +
+      'answers; beyond it is too_many.',
+  }),
+  maxReadsPerAddress: limit(
+    'MAX_READS_PER_ADDRESS',
+    64,
+    100_000,
+    'requests',
+    'How many HTTP requests that read may be unanswered of one client address without a token or API key. More are answered with too_many.',
+  ),
+  maxUnreadAnswerBytes: integer('MAX_UNREAD_ANSWER_BYTES', 67_108_864, {
+    min: 1_048_576,
+    max: 17_179_869_184,
+    unit: 'bytes',
+    about:
+      'How many bytes of answers to HTTP requests may wait for clients that do not read them, of all together; of one address a quarter of it. Until they are read further requests that read are answered with too_many.',
+  }),
   maxBodiesBytes: integer('MAX_BODIES_BYTES', 67_108_864, {
     min: 1_048_576,
     max: 17_179_869_184,

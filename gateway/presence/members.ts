@@ -51,10 +51,14 @@ export interface UserList {
   readonly users: readonly User[];
   readonly count: number;
   readonly complete: boolean;
+  /** About how much was read for it. */
+  readonly bytes: number;
 }
 
 /** Members that are read for one list. */
 const MAX_READ = 10_000;
+/** What a member takes up beside its user and its name. */
+const MEMBER_BYTES = 96;
 /** Members that are entered at once when all are entered anew. */
 const REENTER_BATCH = 256;
 
@@ -169,8 +173,8 @@ export class Members {
     await Promise.all(batch);
   }
 
-  /** Who is in a channel, each user once. Rejects with `BrokerUnavailable`. */
-  async list(channel: string, limit: number): Promise<UserList> {
+  /** Who is in a channel, each user once: `limit` users at most, as far as they fit into about `maxBytes`. Rejects with `BrokerUnavailable`. */
+  async list(channel: string, limit: number, maxBytes = Number.POSITIVE_INFINITY): Promise<UserList> {
     const { members, more } = await this.#parts.broker.presence.members(channel, MAX_READ);
     const users = new Map<string, Member[]>();
     for (const member of members) {
@@ -179,11 +183,15 @@ export class Members {
       if (connections === undefined) users.set(identity, [member]);
       else connections.push(member);
     }
-    return {
-      users: [...users.values()].slice(0, limit).map(userOf),
-      count: users.size,
-      complete: !more && users.size <= limit,
-    };
+    const listed: User[] = [];
+    let bytes = 0;
+    for (const each of users.values()) {
+      bytes += bytesOf(each);
+      if (listed.length === limit || (listed.length > 0 && bytes > maxBytes)) break;
+      listed.push(userOf(each));
+    }
+    const complete = !more && listed.length === users.size;
+    return { users: listed, count: users.size, complete, bytes: bytesOf(members) };
   }
 
   /**
@@ -259,6 +267,11 @@ export class Members {
     if (!(error instanceof BrokerUnavailable)) throw error;
     this.#stale = true;
   };
+}
+
+/** About what members take up in a list. */
+function bytesOf(members: readonly Member[]): number {
+  return members.reduce((sum, { user, name }) => sum + MEMBER_BYTES + (user?.length ?? 0) + (name?.length ?? 0), 0);
 }
 
 function userOf(members: readonly Member[]): User {

@@ -16,9 +16,11 @@ import { Bodies } from '../http/bodies.ts';
 import { type AllowedHosts, hostCheck, isLoopbackName } from '../http/hosts.ts';
 import { originCheck } from '../http/origin.ts';
 import { requestCheck } from '../http/request-check.ts';
+import { UnreadAnswers } from '../http/unread-answers.ts';
 import { Admission } from '../limits/admission.ts';
 import { LoopLag } from '../limits/loop-lag.ts';
 import { PublishLimits } from '../limits/publish-limits.ts';
+import { ReadLimits } from '../limits/read-limits.ts';
 import type { Config } from '../settings/config.ts';
 import { rarely } from '../timer.ts';
 import { COMPLAINT_MS } from './complaints.ts';
@@ -56,6 +58,8 @@ export function buildAccess(config: Config, broker: Broker, connections: Connect
     open: auth.open,
     admission: new Admission({ ...config, ...measured, lagMs: () => loopLag.read() }),
     publishLimits: new PublishLimits({ ...config, ...measured }),
+    readLimits: new ReadLimits({ ...config, ...measured }),
+    unread: new UnreadAnswers(config.maxUnreadAnswerBytes),
     readAddress: buildAddressReader(config),
     checkRequest: buildRequestCheck(config),
   };

@@ -9,6 +9,7 @@ import { CANARY_PREFIX, FLEET_PREFIX, REVOKED_TOKENS, withOwnChannels } from '..
 import { localChannels } from '../http/api.ts';
 import { millisecondsOf } from '../hub/event-time.ts';
 import { Hub } from '../hub/hub.ts';
+import { ReadQueue } from '../hub/read-queue.ts';
 import { Operations } from '../operations.ts';
 import { Members } from '../presence/members.ts';
 import { NoticeLimit } from '../presence/notice-limit.ts';
@@ -43,7 +44,8 @@ export function buildCore(parts: CoreParts) {
   const { now, clock } = surroundings;
   const presenceMode = presenceModeOf(config.namespaces);
 
-  const hub = buildHub(config, broker, meters, now);
+  const reads = buildReads(config, clock);
+  const hub = buildHub(config, broker, reads, meters, now);
   const fleet = new Fleet({
     broker,
     gatewayId: config.gatewayId,
@@ -72,19 +74,39 @@ export function buildCore(parts: CoreParts) {
   });
   listenTo(parts, { hub, fleet, members, notices });
 
-  const operations = buildOperations(parts, members);
+  const operations = buildOperations(parts, members, reads);
   const history = new NotificationHistory({
     broker,
     headOf: (channel) => hub.headOf(channel),
     maxBytes: config.maxBodyBytes,
-    maxReads: config.historyReads,
+    reads,
   });
-  return { presenceMode, hub, fleet, resumeTokens, members, notices, operations, history };
+  return { presenceMode, hub, reads, fleet, resumeTokens, members, notices, operations, history };
 }
 
-function buildHub(config: Config, broker: Broker, { durations, tracer }: Meters, now: () => number): Hub {
+/** Reads that may wait for each that is under way. */
+const WAITING_PER_READ = 512;
+
+function buildReads({ historyReads, readWindowBytes, redisTimeoutMs }: Config, clock: () => number): ReadQueue {
+  return new ReadQueue({
+    maxReads: historyReads,
+    maxReadsPerHolder: Math.max(1, Math.floor(historyReads / 4)),
+    maxBytes: readWindowBytes,
+    maxWaiting: WAITING_PER_READ * historyReads,
+    timeoutMs: redisTimeoutMs,
+    clock,
+  });
+}
+
+function buildHub(
+  config: Config,
+  broker: Broker,
+  reads: ReadQueue,
+  { durations, tracer }: Meters,
+  now: () => number,
+): Hub {
   const limits = { ...config, historyPage: 256, historyRetryMs: 500 };
-  return new Hub(broker, retentionOfAll(config), limits, now, (channel, id, writtenMs, subscriptions) => {
+  return new Hub(broker, retentionOfAll(config), limits, reads, now, (channel, id, writtenMs, subscriptions) => {
     const storedMs = millisecondsOf(id);
     durations.delivered(writtenMs - storedMs);
     tracer?.delivered({ channel, id, storedMs, writtenMs, subscriptions });
@@ -112,17 +134,27 @@ function listenTo(
   });
 }
 
-function buildOperations({ config, broker, access, meters, surroundings }: CoreParts, members: Members): Operations {
+function buildOperations(
+  { config, broker, access, meters, surroundings }: CoreParts,
+  members: Members,
+  reads: ReadQueue,
+): Operations {
   const { log, tally, clock, now } = surroundings;
   const { durations, tracer } = meters;
   return new Operations({
     broker,
     rights: access.rights,
     publishLimits: access.publishLimits,
+    readLimits: access.readLimits,
+    reads,
     members,
     retentionOf: retentionOfAll(config),
     presenceMode: presenceModeOf(config.namespaces),
-    limits: { maxMessageBytes: config.maxMessageBytes, maxReplyBytes: config.maxBodyBytes },
+    limits: {
+      maxMessageBytes: config.maxMessageBytes,
+      maxReplyBytes: config.maxBodyBytes,
+      maxReplayWaitMs: config.redisTimeoutMs,
+    },
     tally,
     clock,
     onPublished: (ms, channel, id, traceparent) => {

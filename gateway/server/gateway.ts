@@ -56,9 +56,9 @@ export function createGateway(config: Config, broker: Broker, options: GatewayOp
     config,
     broker,
     meters,
+    access,
     core,
     drain,
-    bodies: access.bodies,
     surroundings,
     supervisor,
   });

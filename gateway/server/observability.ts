@@ -9,11 +9,11 @@ import { Health } from '../figures/health.ts';
 import { Metrics } from '../figures/metrics.ts';
 import { StorageProbe } from '../figures/storage-probe.ts';
 import { Tracer } from '../figures/tracing.ts';
-import type { Bodies } from '../http/bodies.ts';
 import type { Config } from '../settings/config.ts';
 import { packageVersion } from '../settings/usage.ts';
 import { rarely } from '../timer.ts';
 import { type Channel, Colleagues } from '../workers/colleagues.ts';
+import type { Access } from './access.ts';
 import { COMPLAINT_MS } from './complaints.ts';
 import type { Core } from './core.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -58,9 +58,9 @@ export interface FiguresParts {
   readonly config: Config;
   readonly broker: Broker;
   readonly meters: Meters;
+  readonly access: Access;
   readonly core: Core;
   readonly drain: Drain;
-  readonly bodies: Bodies;
   readonly surroundings: Surroundings;
   /** The channel to the supervisor, where other workers share the port. */
   readonly supervisor: Channel | undefined;
@@ -73,10 +73,11 @@ export interface Observed {
 }
 
 export function buildFigures(parts: FiguresParts): Observed {
-  const { config, broker, meters, core, drain, bodies, surroundings, supervisor } = parts;
+  const { config, broker, meters, access, core, drain, surroundings, supervisor } = parts;
   const { tally, now } = surroundings;
   const { durations, canary, storage } = meters;
-  const { hub, members } = core;
+  const { hub, reads, members } = core;
+  const { bodies, readLimits, unread } = access;
   const health = new Health({ drain, broker, canary, storage, graceMs: config.readyGraceSeconds * 1_000 });
   const version = packageVersion();
   const metrics = new Metrics({
@@ -85,6 +86,9 @@ export function buildFigures(parts: FiguresParts): Observed {
     bodies,
     durations,
     hub,
+    reads,
+    readLimits,
+    unread,
     broker,
     members,
     canary,

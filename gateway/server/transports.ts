@@ -84,7 +84,13 @@ export function buildTransports(parts: TransportParts): Transports {
   };
   const bind = (app: BoundApp) => {
     bindWebSockets(app, { ...config, ...sockets, ...shared, endpoints: openEndpoints(app), now, random });
-    bindSse(app, { ...shared, streams, maxChannels: config.maxChannelsPerStream });
+    bindSse(app, {
+      ...shared,
+      operations: core.operations,
+      sleep: surroundings.sleep,
+      streams,
+      maxChannels: config.maxChannelsPerStream,
+    });
     bindMonitoring(app, { ...shared, monitor });
     bindHttp(app, { ...config, ...shared, pages, routes, underway });
   };
@@ -120,6 +126,7 @@ function buildEndpoints({ config, access, core, surroundings }: TransportParts, 
     gatewayId: config.gatewayId,
     echo: config.echo,
     maxChannels: config.maxChannelsPerConnection,
+    maxReads: config.maxReadsPerConnection,
   };
   return (app: BoundApp): WebSocketOptions['endpoints'] => {
     const feeds = new Feeds({ hub, tally, cast: castBy(app.native, compressedFromBytes), askAfterBytes });

@@ -191,7 +191,8 @@ const OWN_SETTINGS = {
     min: 1_024,
     max: 67_108_864,
     unit: 'bytes',
-    about: 'The largest body of an HTTP request, such as a batch of publishes.',
+    about:
+      'The largest body of an HTTP request, such as a batch of publishes, and about the largest answer to a request for history.',
   }),
   maxConnections: integer('MAX_CONNECTIONS', 15_000, {
     min: 1,
@@ -254,7 +255,14 @@ const OWN_SETTINGS = {
     max: 1_024,
     unit: 'reads',
     about:
-      'How many reads of history may be under way at a time; further ones wait. It bounds what a storm of resumes costs Redis.',
+      'How many reads of what Redis keeps (history, lists of who is there, tails, resumes) may be under way at a time, a quarter of them by one user or address; further ones wait, ' +
+      'in turn, for REDIS_TIMEOUT_MS at most. It bounds what a storm of resumes costs Redis.',
+  }),
+  readWindowBytes: integer('READ_WINDOW_BYTES', 8_388_608, {
+    min: 1_048_576,
+    max: 1_073_741_824,
+    unit: 'bytes',
+    about: 'How many bytes the reads under way may bring together, at most.',
   }),
   keepAliveSeconds: integer('KEEP_ALIVE_SECONDS', 15, {
     min: 1,

@@ -4,6 +4,8 @@ import { BrokerUnavailable } from '../../broker/broker.ts';
 import type { Authenticated } from '../auth/authenticator.ts';
 import type { CredentialSources } from '../auth/credentials.ts';
 import { type Rights, userOf } from '../auth/rights.ts';
+import type { Asker } from '../hub/read-queue.ts';
+import type { Operations } from '../operations.ts';
 import type { BoundApp } from '../tls/bound-app.ts';
 import {
   type Asked,
@@ -24,6 +26,8 @@ export interface SseOptions extends SseResponseOptions {
   readonly streams: Streams;
   readonly authenticate: (sources: CredentialSources) => Promise<Authenticated>;
   readonly rights: Rights;
+  readonly operations: Operations;
+  readonly sleep: (ms: number) => Promise<unknown>;
   readonly maxChannels: number;
 }
 
@@ -78,7 +82,7 @@ async function serve(
   sources: CredentialSources,
   options: SseOptions,
 ): Promise<void> {
-  const { connections, admission, rights } = options;
+  const { connections, admission, rights, operations } = options;
   const authenticated = await options.authenticate(sources);
   if (exchange.aborted) return;
   if (!authenticated.ok) {
@@ -105,7 +109,15 @@ async function serve(
     return;
   }
   const { place } = verdict;
-  const stream = await openStream(request, options).catch((fault: unknown) => {
+  const source = { address: asked.address, gone: () => exchange.aborted };
+  const replays = request.starts.some((start) => start !== undefined);
+  const tooMuch = replays ? await operations.mayReplay(caller, source, options.sleep) : undefined;
+  if (tooMuch !== undefined || exchange.aborted) {
+    admission.release(place);
+    if (tooMuch !== undefined && !exchange.aborted) turnAway(res, asked, { refusal: tooMuch }, options);
+    return;
+  }
+  const stream = await openStream(request, operations.askerFor(caller, source), options).catch((fault: unknown) => {
     admission.release(place);
     throw fault;
   });
@@ -121,9 +133,9 @@ async function serve(
 }
 
 /** Undefined where the broker cannot be reached now. */
-async function openStream(request: StreamRequest, { streams }: SseOptions): Promise<Stream | undefined> {
+async function openStream(request: StreamRequest, asker: Asker, { streams }: SseOptions): Promise<Stream | undefined> {
   try {
-    return await streams.open(request);
+    return await streams.open(request, asker);
   } catch (error) {
     if (!(error instanceof BrokerUnavailable)) throw error;
     return undefined;

@@ -7,6 +7,7 @@ import type { Tally } from '../figures/tally.ts';
 import { NOTHING_DUE, type Sink } from '../hub/channel.ts';
 import type { Hub } from '../hub/hub.ts';
 import { BATCH_BYTES, encodeCursor, Gap } from '../hub/outgoing.ts';
+import type { Asker } from '../hub/read-queue.ts';
 import { Subscription } from '../hub/subscription.ts';
 
 export interface ReaderParts {
@@ -25,9 +26,17 @@ export class Reader implements Sink {
   readonly subscriptions: readonly Subscription[];
   readonly #envelope: boolean;
   readonly #parts: ReaderParts;
+  readonly asker: Asker;
   writer: Writer;
 
-  constructor(subscriptions: readonly Subscription[], envelope: boolean, parts: ReaderParts, writer: Writer) {
+  constructor(
+    subscriptions: readonly Subscription[],
+    envelope: boolean,
+    parts: ReaderParts,
+    asker: Asker,
+    writer: Writer,
+  ) {
+    this.asker = asker;
     this.subscriptions = subscriptions;
     this.#envelope = envelope;
     this.#parts = parts;
@@ -47,7 +56,7 @@ export class Reader implements Sink {
   /** A reader for another writer that stands at the same place. */
   fork(writer: Writer): Reader {
     const subscriptions = this.subscriptions.map(({ ring, position }) => new Subscription(ring, position));
-    return new Reader(subscriptions, this.#envelope, this.#parts, writer);
+    return new Reader(subscriptions, this.#envelope, this.#parts, this.asker, writer);
   }
 
   pump(): void {

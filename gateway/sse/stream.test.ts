@@ -7,11 +7,13 @@ import { Tally } from '../figures/tally.ts';
 import type { Start } from '../hub/channel.ts';
 import { Hub } from '../hub/hub.ts';
 import { decodeCursor } from '../hub/outgoing.ts';
+import { OWN_READS } from '../hub/read-queue.ts';
+import { readQueue } from '../hub/testing/read-queue.ts';
 import { Members } from '../presence/members.ts';
 import { ResumeTokens } from '../presence/resume-token.ts';
 import { type StreamOutlet, Streams } from './stream.ts';
 
-const LIMITS = { ringEvents: 4, ringBytes: 1 << 20, historyReads: 2, historyPage: 3, historyRetryMs: 1 };
+const LIMITS = { ringEvents: 4, ringBytes: 1 << 20, historyPage: 3, historyRetryMs: 1 };
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -70,7 +72,7 @@ function world(): {
   const broker = new MemoryBroker(store);
   const clock = { now: 1_000 };
   const tally = new Tally();
-  const hub = new Hub(broker, () => ({ size: 1_000, retentionMs: 3_600_000 }), LIMITS, Date.now);
+  const hub = new Hub(broker, () => ({ size: 1_000, retentionMs: 3_600_000 }), LIMITS, readQueue(), Date.now);
   broker.listen(hub);
   const members = new Members({
     broker,
@@ -96,7 +98,10 @@ function world(): {
 }
 
 const open = async (streams: Streams, channels: readonly string[], socket: Socket, starts?: readonly Start[]) => {
-  const stream = await streams.open({ channels, starts: starts ?? channels.map(() => undefined), envelope: false });
+  const stream = await streams.open(
+    { channels, starts: starts ?? channels.map(() => undefined), envelope: false },
+    OWN_READS,
+  );
   stream.start(socket);
   return stream;
 };

@@ -4,6 +4,7 @@
  * up. Speaks to the socket through a `StreamOutlet`; knows no uWS type.
  */
 import type { Start } from '../hub/channel.ts';
+import type { Asker } from '../hub/read-queue.ts';
 import type { Subscription } from '../hub/subscription.ts';
 import type { Members, Membership, Person } from '../presence/members.ts';
 import { Reader, type ReaderParts, type Writer } from './stream-reader.ts';
@@ -77,10 +78,12 @@ export class Streams {
   }
 
   /** Begins a stream, which `Stream.start` lets flow. Rejects with `BrokerUnavailable`, and then holds nothing. */
-  async open(request: StreamRequest): Promise<Stream> {
+  async open(request: StreamRequest, asker: Asker): Promise<Stream> {
     const { hub } = this.options;
     const { channels, starts } = request;
-    const outcomes = await Promise.allSettled(channels.map((channel, index) => hub.subscribe(channel, starts[index])));
+    const outcomes = await Promise.allSettled(
+      channels.map((channel, index) => hub.subscribe(channel, starts[index], asker)),
+    );
     const subscriptions: Subscription[] = [];
     for (const outcome of outcomes) if (outcome.status === 'fulfilled') subscriptions.push(outcome.value.subscription);
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
@@ -88,7 +91,7 @@ export class Streams {
       for (const { ring } of subscriptions) hub.leave(ring.channel);
       throw failure.reason;
     }
-    return new Stream(subscriptions, request.envelope, this);
+    return new Stream(subscriptions, request.envelope, asker, this);
   }
 
   /** Writes a comment to every stream that has been silent for too long. Called about every second. */
@@ -148,9 +151,9 @@ export class Stream implements Writer {
   #lastWrite = 0;
   #fullSince = 0;
 
-  constructor(subscriptions: readonly Subscription[], envelope: boolean, streams: Streams) {
+  constructor(subscriptions: readonly Subscription[], envelope: boolean, asker: Asker, streams: Streams) {
     this.#streams = streams;
-    this.#source = new Reader(subscriptions, envelope, streams.options, this);
+    this.#source = new Reader(subscriptions, envelope, streams.options, asker, this);
   }
 
   /** Since when the stream has been lagging, or 0. */

@@ -7,7 +7,7 @@ import { meOf, nameOf, type Rights, userOf } from '../auth/rights.ts';
 import type { Start } from '../hub/channel.ts';
 import type { Form, Run } from '../hub/outgoing.ts';
 import type { Subscription } from '../hub/subscription.ts';
-import { type Operations, type Outcome, UNAVAILABLE } from '../operations.ts';
+import { type Outcome, UNAVAILABLE } from '../operations.ts';
 import type { Members, Membership, Person } from '../presence/members.ts';
 import type { ResumeTokens } from '../presence/resume-token.ts';
 import { type Command, decodeCommand, frame, type Ref } from '../protocol.ts';
@@ -17,14 +17,12 @@ import { type Handshake, type Outlet, type SessionParts, SocketSession } from '.
 
 /** What all sessions of a gateway share. */
 export interface SessionContext extends SessionParts {
-  readonly operations: Operations;
   readonly members: Members;
   readonly rights: Rights;
   readonly presenceMode: (channel: string) => PresenceMode;
   readonly resumeTokens: ResumeTokens;
   readonly gatewayId: string;
   readonly random: () => number;
-  readonly sleep: (ms: number) => Promise<unknown>;
   readonly echo: boolean;
   readonly maxChannels: number;
 }
@@ -143,13 +141,17 @@ export class Session extends SocketSession {
         this.#unsubscribe(command);
         return;
       case 'publish':
-        this.#answer('published', this.#context.operations.publish(this.caller, command, this.source), command.ref);
+        void this.#answer(
+          'published',
+          this.#context.operations.publish(this.caller, command, this.source),
+          command.ref,
+        );
         return;
       case 'history':
-        this.#answer('history', this.#context.operations.history(this.caller, command), command.ref);
+        this.reading(() => this.#history(command), command.ref);
         return;
       case 'presence':
-        this.#answer('presence', this.#context.operations.presence(this.caller, command.channel), command.ref);
+        this.reading(() => this.#presence(command), command.ref);
         return;
       case 'auth':
         this.renew(command.token, command.ref).catch((fault: unknown) => this.fail(fault));
@@ -158,6 +160,15 @@ export class Session extends SocketSession {
         this.send(frame('pong', {}, command.ref));
         return;
     }
+  }
+
+  #history(command: Command & { type: 'history' }): Promise<void> {
+    const asked = this.#context.operations.history(this.caller, command, this.readSource);
+    return this.#answer('history', asked, command.ref);
+  }
+
+  #presence({ channel, ref }: Command & { type: 'presence' }): Promise<void> {
+    return this.#answer('presence', this.#context.operations.presence(this.caller, channel, this.readSource), ref);
   }
 
   #subscribe({ channel, after, tail, ref }: Command & { type: 'subscribe' }): void {
@@ -186,8 +197,14 @@ export class Session extends SocketSession {
     const { hub, members } = this.#context;
     const held: string[] = [];
     try {
+      const tooMuch = start === undefined ? undefined : await this.mayReplay();
+      if (tooMuch !== undefined || this.closed) {
+        this.#slots.delete(channel);
+        if (tooMuch !== undefined) this.refuse(tooMuch, ref);
+        return;
+      }
       const notices = await this.#beginNotices(channel, held);
-      const { subscription, position, recovered } = await hub.subscribe(channel, start);
+      const { subscription, position, recovered } = await hub.subscribe(channel, start, start && this.asker);
       held.push(channel);
       // A fresh token that came meanwhile may allow less than the one before it.
       const refusal = this.#context.rights.refuse(this.caller, 'subscribe', channel);
@@ -255,8 +272,8 @@ export class Session extends SocketSession {
     return { connection: this.id, user: userOf(this.caller), name: nameOf(this.caller), resume: this.#resume };
   }
 
-  #answer(type: string, asked: Promise<Outcome>, ref: Ref | undefined): void {
-    asked
+  #answer(type: string, asked: Promise<Outcome>, ref: Ref | undefined): Promise<void> {
+    return asked
       .then((outcome) => {
         if (outcome.ok) this.send(frame(type, outcome.fields, ref));
         else this.refuse(outcome.refusal, ref);

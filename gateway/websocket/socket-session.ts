@@ -9,12 +9,14 @@ import type { Tally } from '../figures/tally.ts';
 import { markDue, NOTHING_DUE, type Sink } from '../hub/channel.ts';
 import type { Hub } from '../hub/hub.ts';
 import { BATCH_BYTES, Gap, type Outgoing, type Run } from '../hub/outgoing.ts';
+import type { Asker } from '../hub/read-queue.ts';
 import type { Subscription } from '../hub/subscription.ts';
 import type { PublishLimits } from '../limits/publish-limits.ts';
-import type { Source } from '../operations.ts';
+import type { Operations, Source } from '../operations.ts';
 import type { Membership } from '../presence/members.ts';
 import { CLOSE, errorFrame, frame, type Ref, type Refusal } from '../protocol.ts';
 import type { Outbox, Sender } from './outbox.ts';
+import { ReadLane } from './read-lane.ts';
 import type { Feeds, Member } from './socket-feed.ts';
 
 /** The socket, as a session sees it. None of these may be called after the session was closed. */
@@ -52,9 +54,13 @@ export interface SessionParts {
   readonly publishLimits: PublishLimits;
   readonly hub: Hub;
   readonly feeds: Feeds;
+  readonly operations: Operations;
   readonly outbox: Outbox;
   readonly tally: Tally;
   readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<unknown>;
+  /** Requests of one connection that are being read for at a time. */
+  readonly maxReads: number;
 }
 
 const NO_FRAMES: readonly Buffer[] = [];
@@ -76,6 +82,9 @@ export abstract class SocketSession implements Sink, Member, Sender {
   #listed = false;
   /** Since when the socket has been full, in milliseconds of the clock; 0 while it is not. */
   #fullSince = 0;
+  /** What the client asks to be read; undefined until it asks for something. */
+  #lane: ReadLane | undefined;
+  #asker: Asker | undefined;
 
   constructor({ connection, caller, address }: Handshake, parts: SessionParts, outlet: Outlet) {
     this.id = connection;
@@ -123,6 +132,17 @@ export abstract class SocketSession implements Sink, Member, Sender {
     return { connection: this.id, address: this.#address };
   }
 
+  /** By what a read for this connection comes. */
+  protected get readSource(): Source {
+    return { connection: this.id, address: this.#address, gone: () => this.#closed };
+  }
+
+  /** For whom its history is read. */
+  get asker(): Asker {
+    this.#asker ??= this.#parts.operations.askerFor(this.caller, this.readSource);
+    return this.#asker;
+  }
+
   get tokenId(): string | undefined {
     return tokenIdOf(this.caller);
   }
@@ -165,6 +185,7 @@ export abstract class SocketSession implements Sink, Member, Sender {
     this.#fullSince = 0;
     this.#parts.tally.lagging--;
     this.pump();
+    this.#lane?.resume();
   }
 
   pump(): void {
@@ -209,6 +230,7 @@ export abstract class SocketSession implements Sink, Member, Sender {
   close(): void {
     this.#closed = true;
     this.#replies = undefined;
+    this.#lane?.clear();
     if (this.#fullSince !== 0) this.#parts.tally.lagging--;
     this.release();
     this.due = NOTHING_DUE;
@@ -245,6 +267,28 @@ export abstract class SocketSession implements Sink, Member, Sender {
     this.outlet.sendBinary(bytes);
   }
 
+  /** Reads something for the client, and answers, when few enough reads are under way and the answers before have been taken. */
+  protected reading(read: () => Promise<void>, ref: Ref | undefined): void {
+    this.#lane ??= new ReadLane(this.#parts.maxReads, () => this.#hasRoom());
+    if (this.#lane.offer(read)) return;
+    this.#parts.tally.refusals.waiting_reads++;
+    const error = 'Too many requests of this connection wait to be read for; wait for their answers, and read them';
+    this.refuse({ code: 'too_many', error }, ref);
+  }
+
+  /** Resolves once a subscription of this connection may be replayed; to why not where it may not. */
+  protected mayReplay(): Promise<Refusal | undefined> {
+    return this.#parts.operations.mayReplay(this.caller, this.readSource, this.#parts.sleep);
+  }
+
+  /** Whether the socket has taken what was sent, so that another answer may be made for it; where not, `drained` will tell. */
+  #hasRoom(): boolean {
+    if (this.#replies !== undefined) this.flush();
+    if (this.#closed) return false;
+    if (this.#fullSince === 0 && this.outlet.full) this.#lag();
+    return this.#fullSince === 0;
+  }
+
   /** Ends the connection, after what was sent. */
   protected disconnect(code: number, reason: string): void {
     this.flush();
@@ -271,6 +315,7 @@ export abstract class SocketSession implements Sink, Member, Sender {
       return;
     }
     this.caller = renewal.caller;
+    this.#asker = undefined;
     const { expiresAtMs: end, user } = this;
     const expires = end === undefined ? null : Math.max(0, Math.floor((end - this.#parts.now()) / 1_000));
     this.send(frame('authenticated', { user, expires }, ref));
