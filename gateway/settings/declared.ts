@@ -151,7 +151,8 @@ export interface Settings {
    */
   readonly HTTP_KEEP_ALIVE?: boolean | string | undefined;
   /**
-   * The largest body of an HTTP request, such as a batch of publishes.
+   * The largest body of an HTTP request, such as a batch of publishes, and about the largest answer to a
+   * request for history.
    * Allowed: 1024 to 67108864 bytes. Default: 1048576.
    */
   readonly MAX_BODY_BYTES?: number | string | undefined;
@@ -270,6 +271,51 @@ export interface Settings {
    */
   readonly MAX_ADDRESS_PUBLISH_BYTES_PER_SECOND?: number | string | undefined;
   /**
+   * How many bytes one WebSocket connection or SSE stream may read of what is kept (history, lists of
+   * who is there, what a tail or a resume brings), and two seconds' worth at once; each read counts
+   * 1,024 more. Further requests are answered with too_many, and a tail or a resume waits. 0 sets no
+   * limit.
+   * Allowed: 0 to 10737418240 bytes per second. Default: 10485760.
+   */
+  readonly MAX_READ_BYTES_PER_SECOND?: number | string | undefined;
+  /**
+   * The same for all that one user reads through this gateway, over every connection and by HTTP. 0 sets
+   * no limit.
+   * Allowed: 0 to 10737418240 bytes per second. Default: 20971520.
+   */
+  readonly MAX_USER_READ_BYTES_PER_SECOND?: number | string | undefined;
+  /**
+   * The same for all that is read by one API key through this gateway. 0 sets no limit.
+   * Allowed: 0 to 10737418240 bytes per second. Default: 104857600.
+   */
+  readonly MAX_KEY_READ_BYTES_PER_SECOND?: number | string | undefined;
+  /**
+   * The same for all that comes from one client address and shows neither token nor API key, by HTTP and
+   * over every connection. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS. 0 sets no limit.
+   * Allowed: 0 to 10737418240 bytes per second. Default: 41943040.
+   */
+  readonly MAX_ADDRESS_READ_BYTES_PER_SECOND?: number | string | undefined;
+  /**
+   * How many requests of one WebSocket connection that read (history, lists of who is there) are under
+   * way at a time. 256 more wait for these, and until the connection has read the answers; beyond it is
+   * too_many.
+   * Allowed: 1 to 64 reads. Default: 2.
+   */
+  readonly MAX_READS_PER_CONNECTION?: number | string | undefined;
+  /**
+   * How many HTTP requests that read may be unanswered of one client address without a token or API key.
+   * More are answered with too_many. 0 sets no limit.
+   * Allowed: 0 to 100000 requests. Default: 64.
+   */
+  readonly MAX_READS_PER_ADDRESS?: number | string | undefined;
+  /**
+   * How many bytes of answers to HTTP requests may wait for clients that do not read them, of all
+   * together; of one address a quarter of it. Until they are read further requests that read are
+   * answered with too_many.
+   * Allowed: 1048576 to 17179869184 bytes. Default: 67108864.
+   */
+  readonly MAX_UNREAD_ANSWER_BYTES?: number | string | undefined;
+  /**
    * The bodies of HTTP requests in memory, all together, from their first byte to the answer. One that
    * is too much is answered with 503 and unavailable. At least one of MAX_BODY_BYTES is always taken.
    * Allowed: 1048576 to 17179869184 bytes. Default: 67108864.
@@ -338,11 +384,17 @@ export interface Settings {
    */
   readonly RING_BYTES?: number | string | undefined;
   /**
-   * How many reads of history may be under way at a time; further ones wait. It bounds what a storm of
-   * resumes costs Redis.
+   * How many reads of what Redis keeps (history, lists of who is there, tails, resumes) may be under way
+   * at a time, a quarter of them by one user or address; further ones wait, in turn, for
+   * REDIS_TIMEOUT_MS at most. It bounds what a storm of resumes costs Redis.
    * Allowed: 1 to 1024 reads. Default: 64.
    */
   readonly HISTORY_READS?: number | string | undefined;
+  /**
+   * How many bytes the reads under way may bring together, at most.
+   * Allowed: 1048576 to 1073741824 bytes. Default: 8388608.
+   */
+  readonly READ_WINDOW_BYTES?: number | string | undefined;
   /**
    * After this much silence an SSE stream sends a comment, so that no proxy takes it for dead.
    * Allowed: 1 to 300 seconds. Default: 15.
