@@ -1,11 +1,10 @@
 /**
  * The Redis engine: standalone, Sentinel or Cluster, by the target it is given.
  *
- * Owns the connection for commands, the engine's status, and when a channel's keys are tended. What a command does is in
+ * Owns the connections for commands and for reads, the engine's status, and when a channel's keys are tended. What a command does is in
  * `scripts.ts` and `lua/`, who may wait for one in `gate.ts`, what is subscribed in `subscriptions.ts`, who is there in
  * `presence.ts`, and what may be taken once in `vault.ts`. Needs Redis 7.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, type Redis } from 'ioredis';
 import {
   type Broker,
@@ -26,15 +25,14 @@ import {
 } from '../broker.ts';
 import { GRACE_MS, type Presence } from '../presence.ts';
 import type { Vault } from '../vault.ts';
-import { openCommands, openNodeSubscriber, openSentinels, openSingle, Watchdog } from './connections.ts';
+import { openNodeSubscriber, openSentinels, openSingle, Watchdog } from './connections.ts';
 import { FailoverWatch } from './failover-watch.ts';
-import { describeError, Gate } from './gate.ts';
 import { Keys, slotOf } from './keys.ts';
+import { Link } from './link.ts';
 import { RedisPresence } from './presence.ts';
 import { PresenceScripts } from './presence-scripts.ts';
 import { type Send, teach } from './script.ts';
 import { Scripts, TEND_AFTER } from './scripts.ts';
-import { type Ask, checkServer } from './server-check.ts';
 import { shardsOf } from './shards.ts';
 import { Subscriptions, type Topology } from './subscriptions.ts';
 import type { RedisTarget } from './url.ts';
@@ -62,9 +60,6 @@ const EMPTY_PAGE: Page = { events: [], start: ORIGIN, head: ORIGIN, known: true,
 /** Last ids that are asked for at a time. */
 const HEADS_AT_ONCE = 1_000;
 
-/** How soon a server that cannot be used is looked at again. */
-const CHECK_AGAIN_MS = 500;
-
 /** Of how many channels it is remembered when they were tended last. One forgotten is only tended sooner. */
 const MAX_TENDED = 10_000;
 
@@ -73,24 +68,17 @@ export class RedisBroker implements Broker {
   readonly vault: Vault;
   readonly #options: RedisBrokerOptions;
   readonly #retentionOf: RetentionOf;
-  readonly #commands: Redis | Cluster;
+  readonly #commands: Link;
+  /** Reads have a connection of their own, so that no publish waits behind what they bring. */
+  readonly #reads: Link;
   readonly #subscriptions: Subscriptions;
   readonly #watchdog: Watchdog;
   readonly #failovers: FailoverWatch | undefined;
-  readonly #gate: Gate;
   readonly #keys: Keys;
   readonly #scripts: Scripts;
   readonly #presenceScripts: PresenceScripts;
   readonly #lastTended = new Map<string, number>();
-  /** Whether the end of this turn is planned already. */
-  #ending = false;
-  /** What is written at the end of it. */
-  #corked: Redis['stream'] | undefined;
   readonly #connecting = new Set<{ resolve(): void; reject(error: Error): void }>();
-  /** Raised when the connection for commands ends: answers of an earlier one are of no interest then. */
-  #connection = 0;
-  #commandsReady = false;
-  #lastError: string | undefined;
   #status: BrokerStatus = { ready: false, sinceMs: Date.now(), reason: 'Redis has not been reached yet.' };
   #announced: boolean | undefined;
   #closed = false;
@@ -102,21 +90,34 @@ export class RedisBroker implements Broker {
     const timeoutMs = options.timeoutMs ?? 5_000;
     const maxInFlight = options.maxInFlight ?? 20_000;
     this.#keys = new Keys(options.prefix ?? 'passerelle');
-    this.#gate = new Gate({ timeoutMs, maxWaiting: options.maxWaiting ?? 1_000, maxInFlight });
-    this.#commands = openCommands(target, timeoutMs);
+    const gate = { timeoutMs, maxWaiting: options.maxWaiting ?? 1_000, maxInFlight };
+    const onChange = () => this.#updateStatus();
+    this.#commands = new Link({
+      target,
+      gate,
+      onUsable: () => this.#teach(),
+      // A master that became a replica refuses what is written, and answers reads as if nothing had happened.
+      onClosed: () => this.#reads.renew(),
+      onChange,
+      onTurnEnd: () => this.#scripts.flush(),
+    });
+    this.#reads = new Link({ target, gate, onChange });
     const publishCommand = target.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH';
+    const sendRead: Send = (command, args) => this.#reads.send(command, args);
     this.#scripts = new Scripts({
       send: this.#send,
+      sendRead,
       keys: this.#keys,
       publishCommand,
       retentionOf: this.#retentionOf,
-      onWaiting: () => this.#endTurn(),
+      onWaiting: () => this.#commands.endTurn(),
     });
-    this.#presenceScripts = new PresenceScripts(this.#send, this.#keys, publishCommand);
-    this.presence = new RedisPresence(this.#gate, this.#presenceScripts, options.graceMs ?? GRACE_MS);
-    this.vault = new RedisVault(this.#gate, this.#send, this.#keys);
+    this.#presenceScripts = new PresenceScripts(this.#send, sendRead, this.#keys, publishCommand);
+    const gates = { changes: this.#commands.gate, reads: this.#reads.gate };
+    this.presence = new RedisPresence(gates, this.#presenceScripts, options.graceMs ?? GRACE_MS);
+    this.vault = new RedisVault(this.#commands.gate, this.#send, this.#keys);
     this.#subscriptions = new Subscriptions({
-      topology: topologyOf(target, this.#commands, timeoutMs),
+      topology: topologyOf(target, this.#commands.connection, timeoutMs),
       timeoutMs,
       maxWaiting: maxInFlight,
       onChange: () => this.#updateStatus(),
@@ -126,7 +127,8 @@ export class RedisBroker implements Broker {
       target.kind === 'sentinel'
         ? new FailoverWatch(openSentinels(target, timeoutMs), target.masterName, () => this.#connections())
         : undefined;
-    this.#watch();
+    const { connection } = this.#commands;
+    if (connection instanceof Cluster) connection.on('refresh', () => this.#subscriptions.reroute());
   }
 
   listen(listener: Listener): void {
@@ -144,7 +146,7 @@ export class RedisBroker implements Broker {
   publish(channel: string, message: Message): Promise<Published> {
     const { size, retentionMs } = this.#retentionOf(channel);
     const tend = size > 0 && this.#isTendingDue(channel, retentionMs);
-    return this.#gate.run(() =>
+    return this.#commands.gate.run(() =>
       message.stillHolds?.() === false
         ? Promise.reject(new BrokerUnavailable(OVERTAKEN))
         : this.#scripts.publish(channel, message, tend),
@@ -153,19 +155,19 @@ export class RedisBroker implements Broker {
 
   async readAfter(channel: string, position: Position, limit: number, maxBytes = PAGE_BYTES): Promise<Page> {
     if (this.#retentionOf(channel).size === 0) return EMPTY_PAGE;
-    return this.#gate.run(() => this.#scripts.readAfter(channel, position, limit, maxBytes));
+    return this.#reads.gate.run(() => this.#scripts.readAfter(channel, position, limit, maxBytes));
   }
 
   async readTail(channel: string, limit: number, before?: Position, maxBytes = PAGE_BYTES): Promise<Page> {
     if (this.#retentionOf(channel).size === 0) return EMPTY_PAGE;
-    return this.#gate.run(() => this.#scripts.readTail(channel, limit, before, maxBytes));
+    return this.#reads.gate.run(() => this.#scripts.readTail(channel, limit, before, maxBytes));
   }
 
   async tailStart(channel: string, limit: number): Promise<Position> {
     if (this.#retentionOf(channel).size === 0) return ORIGIN;
     for (let left = limit, before: Position | undefined; ; ) {
       const [count, from] = [left, before];
-      const found = await this.#gate.run(() => this.#scripts.tailStart(channel, count, from));
+      const found = await this.#reads.gate.run(() => this.#scripts.tailStart(channel, count, from));
       if (found.left === 0) return found.position;
       [left, before] = [found.left, found.position];
     }
@@ -177,9 +179,9 @@ export class RedisBroker implements Broker {
     // One lot after the other: Redis runs all that it has been sent at once before it looks at what anybody else sends.
     for (let at = 0; at < channels.length; at += HEADS_AT_ONCE) {
       const names = channels.slice(at, at + HEADS_AT_ONCE).map((channel) => this.#keys.head(channel));
-      const commands = this.#commands;
-      const found = await this.#gate.run(() =>
-        commands instanceof Cluster ? readFromNodes(commands, names) : commands.mget(names),
+      const { connection } = this.#reads;
+      const found = await this.#reads.gate.run(() =>
+        connection instanceof Cluster ? readFromNodes(connection, names) : connection.mget(names),
       );
       for (const head of found) heads.push(head ?? ORIGIN);
     }
@@ -199,15 +201,16 @@ export class RedisBroker implements Broker {
   }
 
   shards(prefix: string): readonly Shard[] {
-    const commands = this.#commands;
-    if (!(commands instanceof Cluster)) return [{ name: 'redis', channel: prefix }];
-    const masters = Array.from(commands.slots, (nodes) => nodes?.[0]);
+    const { connection } = this.#commands;
+    if (!(connection instanceof Cluster)) return [{ name: 'redis', channel: prefix }];
+    const masters = Array.from(connection.slots, (nodes) => nodes?.[0]);
     return shardsOf(masters, prefix, (channel) => this.#keys.events(channel));
   }
 
   /** What the limits bound. */
   load(): BrokerLoad {
-    return { waiting: this.#gate.waiting, inFlight: this.#gate.inFlight };
+    const [changes, reads] = [this.#commands.gate, this.#reads.gate];
+    return { waiting: changes.waiting + reads.waiting, inFlight: changes.inFlight + reads.inFlight };
   }
 
   async close(): Promise<void> {
@@ -215,112 +218,38 @@ export class RedisBroker implements Broker {
     this.#closed = true;
     this.#watchdog.stop();
     this.#failovers?.close();
-    this.#gate.close();
     this.#subscriptions.close();
     for (const waiter of this.#connecting) waiter.reject(closed());
     this.#connecting.clear();
-    this.#commands.disconnect();
+    this.#commands.close();
+    this.#reads.close();
     this.#updateStatus();
   }
 
   readonly #send: Send = (command, args) => {
     this.#scripts.flush();
-    this.#gather();
-    return this.#commands.callBuffer(command, args);
+    return this.#commands.send(command, args);
   };
 
-  /**
-   * Lets what is sent in one turn of the event loop, by however many clients, leave in one write: that costs one system call, and Redis then
-   * runs it in one go, so that its events reach every gateway together. (A cluster's commands go to several nodes, each by its own connection.)
-   */
-  #gather(): void {
-    if (this.#commands instanceof Cluster) return;
-    const { stream } = this.#commands;
-    if (stream === undefined || stream.writableCorked > 0) return;
-    stream.cork();
-    this.#corked = stream;
-    this.#endTurn();
-  }
-
-  /** Has what was gathered in this turn leave at its end. */
-  #endTurn(): void {
-    if (this.#ending) return;
-    this.#ending = true;
-    setImmediate(() => {
-      this.#scripts.flush();
-      this.#corked?.uncork();
-      this.#corked = undefined;
-      this.#ending = false;
-    });
-  }
-
-  #watch(): void {
-    const commands = this.#commands;
-    commands.on('ready', () => void this.#reached());
-    commands.on('close', () => {
-      this.#connection++;
-      this.#commandsReady = false;
-      this.#gate.shut(this.#reason());
-      this.#updateStatus();
-    });
-    commands.on('error', (error: Error) => {
-      this.#lastError = describeError(error);
-      this.#updateStatus();
-    });
-    if (commands instanceof Cluster) commands.on('refresh', () => this.#subscriptions.reroute());
-    // Its failures are heard as `error`, and it goes on by itself.
-    commands.connect().catch(() => undefined);
-  }
-
-  /** The connection is there: it is used once it is known that what is at its other end can be. */
-  async #reached(): Promise<void> {
-    const commands = this.#commands;
-    const connection = this.#connection;
-    const isCurrent = () => connection === this.#connection && !this.#closed;
-    const ask: Ask = (command, args) => commands.call(command, [...args]);
-    while (isCurrent()) {
-      const server = await checkServer(ask, this.#options.target);
-      if (!isCurrent()) return;
-      if (server.state === 'usable') return this.#use(commands);
-      if (server.state === 'lost') return;
-      if (server.state === 'replaced') return commands.disconnect(true);
-      const reason = server.state === 'loading' ? 'Redis is loading its data from disk.' : server.reason;
-      // A password that was refused is known already, and tells more than that one is asked for.
-      if (!(reason.startsWith('NOAUTH') && this.#lastError?.startsWith('WRONGPASS'))) this.#lastError = reason;
-      this.#gate.shut(this.#reason());
-      this.#updateStatus();
-      // It may end loading, become a master, or be set up otherwise, and keep the connection.
-      await delay(CHECK_AGAIN_MS, undefined, { ref: false });
-    }
-  }
-
-  #use(commands: Redis | Cluster): void {
-    // They go out before any call that waits, on the same connection. A cluster's nodes learn each script by its first use.
-    if (!(commands instanceof Cluster))
-      teach(this.#send, [...this.#scripts.all, ...this.#presenceScripts.all]).catch(() => undefined);
-    this.#commandsReady = true;
-    this.#gate.open();
-    this.#updateStatus();
+  /** A cluster's nodes learn each script by its first use. */
+  #teach(): void {
+    if (this.#commands.connection instanceof Cluster) return;
+    teach(this.#send, [...this.#scripts.all, ...this.#presenceScripts.all]).catch(() => undefined);
   }
 
   *#connections(): Iterable<Redis> {
-    if (this.#commands instanceof Cluster) yield* this.#commands.nodes('all');
-    else yield this.#commands;
+    yield* this.#commands.nodes();
+    yield* this.#reads.nodes();
     yield* this.#subscriptions.connections();
-  }
-
-  #reason(): string {
-    return this.#lastError ?? 'The connection to Redis was lost.';
   }
 
   #updateStatus(): void {
     const reason = this.#closed
       ? 'The broker was closed.'
-      : this.#commandsReady
-        ? this.#subscriptions.trouble()
-        : this.#reason();
+      : ([this.#commands, this.#reads].find(({ ready }) => !ready)?.reason ?? this.#subscriptions.trouble());
     if (reason === undefined) {
-      this.#lastError = undefined;
+      this.#commands.forgetError();
+      this.#reads.forgetError();
       if (!this.#status.ready) this.#status = { ready: true };
       for (const waiter of this.#connecting) waiter.resolve();
       this.#connecting.clear();
@@ -328,8 +257,9 @@ export class RedisBroker implements Broker {
       const sinceMs = this.#status.ready ? Date.now() : this.#status.sinceMs;
       this.#status = { ready: false, sinceMs, reason };
     }
+    const failed = this.#commands.failed || this.#reads.failed;
     // At the start not to be there yet is no news, until it has failed.
-    const news = this.#announced === undefined ? this.#status.ready || this.#lastError !== undefined : true;
+    const news = this.#announced === undefined ? this.#status.ready || failed : true;
     if (!news || this.#announced === this.#status.ready || this.#closed) return;
     this.#announced = this.#status.ready;
     this.#options.onStatus?.(this.#status);

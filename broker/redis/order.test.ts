@@ -47,12 +47,12 @@ describe('what is asked in one turn', () => {
     );
   });
 
-  it('is read after what was published', async () => {
-    const published = broker.publish('plain', { name: 'message', data: '1' });
+  it('is read after what was published and acknowledged', async () => {
+    const { id: published } = await broker.publish('plain', { name: 'message', data: '1' });
     const { events } = await broker.readTail('plain', 10);
     assert.deepEqual(
       events.map(({ id }) => id),
-      [(await published).id],
+      [published],
     );
   });
 

@@ -53,11 +53,13 @@ const SCAN_COUNT = 500;
 
 export class PresenceScripts {
   readonly #send: Send;
+  readonly #sendRead: Send;
   readonly #keys: Keys;
   readonly #scripts: ReturnType<typeof loadAll>;
 
-  constructor(send: Send, keys: Keys, publishCommand: PublishCommand) {
+  constructor(send: Send, sendRead: Send, keys: Keys, publishCommand: PublishCommand) {
     this.#send = send;
+    this.#sendRead = sendRead;
     this.#keys = keys;
     this.#scripts = loadAll({ PUBLISH: publishCommand, UNDONE_MS });
   }
@@ -126,7 +128,9 @@ export class PresenceScripts {
   /** Those of these gateways. */
   async members(channel: string, limit: number, maxBytes: number, gateways: readonly string[]): Promise<Members> {
     const args = [limit, maxBytes, ...gateways.map((gateway) => JSON.stringify(gateway))];
-    const [more, ...parts] = list(await run(this.#send, this.#scripts.members, [this.#keys.members(channel)], args));
+    const [more, ...parts] = list(
+      await run(this.#sendRead, this.#scripts.members, [this.#keys.members(channel)], args),
+    );
     const members: Member[] = [];
     for (let i = 0; i + 1 < parts.length; i += 2) members.push(decodeMember(text(parts[i]), text(parts[i + 1])));
     return { members, more: more === 1 };

@@ -17,6 +17,9 @@ const MAX_UNCERTAIN = 1_000_000;
 
 export class RedisPresence implements Presence {
   readonly #gate: Gate;
+  readonly #reads: Gate;
+  /** The change of a channel that was sent last, until it is answered. */
+  readonly #changes = new Map<string, Promise<unknown>>();
   readonly #scripts: PresenceScripts;
   readonly #graceMs: number;
   readonly #registrations: Registrations;
@@ -25,8 +28,13 @@ export class RedisPresence implements Presence {
   /** The connections, by channel, with a join that was given up: it may take effect at any time, until it is undone. */
   readonly #uncertain = new Set<string>();
 
-  constructor(gate: Gate, scripts: PresenceScripts, graceMs: number) {
-    this.#gate = gate;
+  constructor(
+    { changes, reads }: { readonly changes: Gate; readonly reads: Gate },
+    scripts: PresenceScripts,
+    graceMs: number,
+  ) {
+    this.#gate = changes;
+    this.#reads = reads;
     this.#scripts = scripts;
     this.#graceMs = graceMs;
     this.#registrations = new Registrations(scripts);
@@ -49,7 +57,7 @@ export class RedisPresence implements Presence {
   async join(channel: string, member: Joining): Promise<boolean> {
     const order = ++this.#joins;
     try {
-      return await this.#gate.run((isOpen) =>
+      return await this.#change(channel, (isOpen) =>
         this.#registrations.join(member.gateway, channel, () => {
           if (!isOpen()) throw new BrokerUnavailable('The join was given up before it was sent.');
           return this.#scripts.join(channel, member, order);
@@ -62,26 +70,38 @@ export class RedisPresence implements Presence {
   }
 
   part(channel: string, connection: string): Promise<void> {
-    return this.#gate.run(() => this.#scripts.part(channel, connection));
+    return this.#change(channel, () => this.#scripts.part(channel, connection));
   }
 
   async leave(channel: string, connection: string): Promise<void> {
     const key = keyOf(channel, connection);
     const undone = this.#uncertain.has(key) ? this.#joins : undefined;
-    await this.#gate.run(() =>
+    await this.#change(channel, () =>
       this.#registrations.leave(channel, (gateways) => this.#scripts.leave(channel, connection, gateways, undone)),
     );
     this.#uncertain.delete(key);
   }
 
   rename(channel: string, connection: string, name: string, claim: string): Promise<boolean> {
-    return this.#gate.run(() => this.#scripts.rename(channel, connection, name, claim));
+    return this.#change(channel, () => this.#scripts.rename(channel, connection, name, claim));
   }
 
   members(channel: string, limit: number, maxBytes = MEMBERS_BYTES): Promise<Members> {
-    return this.#gate.run(async () =>
-      this.#scripts.members(channel, limit, maxBytes, await this.#scripts.gateways(this.#graceMs)),
-    );
+    return this.#reads.run(async () => {
+      await this.#changes.get(channel)?.catch(() => undefined); // told to who asked for it
+      return this.#scripts.members(channel, limit, maxBytes, await this.#scripts.gateways(this.#graceMs));
+    });
+  }
+
+  /** Reads go by another connection: who enters a member, or takes one out, and then asks who is there, shall see that. */
+  #change<T>(channel: string, send: (isOpen: () => boolean) => Promise<T>): Promise<T> {
+    const change = this.#gate.run(send);
+    const forget = () => {
+      if (this.#changes.get(channel) === change) this.#changes.delete(channel);
+    };
+    this.#changes.set(channel, change);
+    change.then(forget, forget);
+    return change;
   }
 
   /** Told once also where two work on one gateway: removal and notice are one step, so the second one finds nothing. */

@@ -30,6 +30,8 @@ const WALK_BYTES = 4_194_304;
 
 export interface ScriptsParts {
   readonly send: Send;
+  /** For what only reads. */
+  readonly sendRead: Send;
   readonly keys: Keys;
   readonly publishCommand: PublishCommand;
   readonly retentionOf: RetentionOf;
@@ -40,6 +42,7 @@ export interface ScriptsParts {
 export class Scripts {
   readonly all: readonly Script[];
   readonly #send: Send;
+  readonly #sendRead: Send;
   readonly #keys: Keys;
   readonly #publish: Script;
   /** The same for histories that are bounded by bytes. */
@@ -51,8 +54,9 @@ export class Scripts {
   readonly #retentionOf: RetentionOf;
   readonly #groups: Groups;
 
-  constructor({ send, keys, publishCommand, retentionOf, onWaiting }: ScriptsParts) {
+  constructor({ send, sendRead, keys, publishCommand, retentionOf, onWaiting }: ScriptsParts) {
     this.#send = send;
+    this.#sendRead = sendRead;
     this.#keys = keys;
     this.#retentionOf = retentionOf;
     this.#groups = new Groups((group) => this.#store(group).then(toIds), onWaiting);
@@ -105,7 +109,7 @@ export class Scripts {
 
   #read(script: Script, channel: string, args: readonly (string | number)[]): Promise<unknown> {
     const { size, retentionMs } = this.#retentionOf(channel);
-    return run(this.#send, script, this.#history(channel), [size, retentionMs, ...args]);
+    return run(this.#sendRead, script, this.#history(channel), [size, retentionMs, ...args]);
   }
 
   #store({ channel, bodies, tend }: Group, key?: string): Promise<unknown> {
