@@ -7,6 +7,7 @@ import type { Joining } from '../../broker/presence.ts';
 import { ANONYMOUS } from '../auth/rights.ts';
 import { Tally } from '../figures/tally.ts';
 import { Hub } from '../hub/hub.ts';
+import { OWN_READS } from '../hub/read-queue.ts';
 import { readQueue } from '../hub/testing/read-queue.ts';
 import { Members } from '../presence/members.ts';
 import { ResumeTokens } from '../presence/resume-token.ts';
@@ -82,6 +83,7 @@ function world({ join, part, sleep, taken }: { join?: Held; part?: Held; sleep?:
     outbox: new Outbox(afterwards),
     feeds: new Feeds({ hub, tally, cast: () => undefined, askAfterBytes: 1 << 20 }),
     rights: { refuse: () => undefined },
+    operations: { mayReplay: async () => undefined, askerFor: () => OWN_READS },
     random: Math.random,
     sleep: async () => sleep?.ended,
     gatewayId: 'here',

@@ -71,15 +71,24 @@ export class History {
       return running.read;
     }
     const askers = [asker];
-    const all = { holder: asker.holder, gone: () => askers.every(({ gone }) => gone?.() ?? false) };
-    const read = from(all)
+    let shared: Shared | undefined;
+    const forget = () => {
+      if (this.#reads.get(key) === shared) this.#reads.delete(key);
+    };
+    const gone = () => {
+      const isGone = askers.every((each) => each.gone?.() ?? false);
+      if (isGone) forget(); // at once: whoever comes now is not to share that it is given up
+      return isGone;
+    };
+    const read = from({ holder: asker.holder, gone })
       .then((page) => {
         const events = page.events.map((event) => new OutgoingEvent(channel, event));
         asker.onRead?.(events.reduce((sum, { size }) => sum + size, 0));
         return { ...page, events };
       })
-      .finally(() => this.#reads.delete(key));
-    this.#reads.set(key, { askers, read });
+      .finally(forget);
+    shared = { askers, read };
+    this.#reads.set(key, shared);
     return read;
   }
 }

@@ -103,6 +103,7 @@ describe('reads', () => {
     const running = ask('running');
     const waiting = ask('waiting');
     now = 1_000;
+    await until('both are given up', () => queue.refused === 2);
     await assert.rejects(running, BrokerUnavailable);
     await assert.rejects(waiting, BrokerUnavailable);
     assert.deepEqual([queue.running, queue.waiting, queue.refused], [1, 0, 2]);
