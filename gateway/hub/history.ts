@@ -72,11 +72,13 @@ export class History {
     }
     const askers = [asker];
     let shared: Shared | undefined;
+    let givenUp = false;
     const forget = () => {
       if (this.#reads.get(key) === shared) this.#reads.delete(key);
     };
     const gone = () => {
       const isGone = askers.every((each) => each.gone?.() ?? false);
+      givenUp ||= isGone;
       if (isGone) forget(); // at once: whoever comes now is not to share that it is given up
       return isGone;
     };
@@ -88,7 +90,7 @@ export class History {
       })
       .finally(forget);
     shared = { askers, read };
-    this.#reads.set(key, shared);
+    if (!givenUp) this.#reads.set(key, shared);
     return read;
   }
 }
