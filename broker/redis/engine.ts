@@ -89,7 +89,7 @@ export class RedisBroker implements Broker {
     const { target } = options;
     const timeoutMs = options.timeoutMs ?? 5_000;
     const maxInFlight = options.maxInFlight ?? 20_000;
-    this.#keys = new Keys(options.prefix ?? 'passerelle');
+    this.#keys = new Keys(options.prefix ?? 'passerelle', target.kind === 'cluster' ? 0 : target.db);
     const gate = { timeoutMs, maxWaiting: options.maxWaiting ?? 1_000, maxInFlight };
     const onChange = () => this.#updateStatus();
     this.#commands = new Link({

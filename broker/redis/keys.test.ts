@@ -40,3 +40,11 @@ it('spreads the vault over the slots, under names that nothing else has', () => 
 it('refuses a prefix that would break the hash tags', () => {
   for (const prefix of ['', 'a{b}', 'a b', 'ä']) assert.throws(() => new Keys(prefix), /key prefix/);
 });
+
+it('names the database in pub/sub, which knows none, but for the first', () => {
+  const names = [new Keys('p'), new Keys('p', 0), new Keys('p', 1), new Keys('p', 12)].map((keys) =>
+    keys.events('a:b'),
+  );
+  assert.deepEqual(names, ['p:{a:b}:e', 'p:{a:b}:e', 'p:{a:b}:e:1', 'p:{a:b}:e:12']);
+  assert.equal(new Keys('p', 1).stream('a:b'), new Keys('p').stream('a:b'));
+});

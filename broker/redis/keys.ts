@@ -10,11 +10,14 @@ const PREFIX = /^[A-Za-z0-9_.:-]{1,64}$/;
 
 export class Keys {
   readonly #prefix: string;
+  readonly #database: string;
 
-  constructor(prefix: string) {
+  /** `database`: the index of the Redis database, which keys need not name. */
+  constructor(prefix: string, database = 0) {
     if (!PREFIX.test(prefix))
       throw new Error('The key prefix must be 1 to 64 characters of A-Z a-z 0-9 _ . : - to keep hash tags intact.');
     this.#prefix = prefix;
+    this.#database = database === 0 ? '' : `:${database}`;
   }
 
   /** The stream of the channel's kept events. */
@@ -32,9 +35,12 @@ export class Keys {
     return `${this.#base(channel)}:k:${key}`;
   }
 
-  /** The pub/sub channel that carries the channel's envelopes. */
+  /**
+   * The pub/sub channel that carries the channel's envelopes. It names the database, since pub/sub knows none: without that, deployments
+   * in two databases of one Redis would hear each other. Database 0 has no number, as in versions that named none.
+   */
   events(channel: string): string {
-    return `${this.#base(channel)}:e`;
+    return `${this.#base(channel)}:e${this.#database}`;
   }
 
   /** The hash of the channel's members. */

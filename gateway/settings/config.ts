@@ -86,7 +86,7 @@ const OWN_SETTINGS = {
   redisPrefix: text('REDIS_PREFIX', 'passerelle', {
     allowed: '1 to 64 characters of A-Z a-z 0-9 _ . : -',
     about:
-      'What every key and Redis channel name begins with. Gateways with one prefix on one Redis are one deployment.',
+      'What every key and Redis channel name begins with. Gateways with one prefix in one database of one Redis are one deployment.',
     parse: matching(/^[\w.:-]{1,64}$/, 'has a character that is not allowed, or is too long'),
   }),
   redisTimeoutMs: integer('REDIS_TIMEOUT_MS', 5_000, {

@@ -50,8 +50,8 @@ export interface Settings {
    */
   readonly REDIS_REQUIRED?: boolean | string | undefined;
   /**
-   * What every key and Redis channel name begins with. Gateways with one prefix on one Redis are one
-   * deployment.
+   * What every key and Redis channel name begins with. Gateways with one prefix in one database of one
+   * Redis are one deployment.
    * Allowed: 1 to 64 characters of A-Z a-z 0-9 _ . : -. Default: passerelle.
    */
   readonly REDIS_PREFIX?: string | undefined;
