@@ -107,6 +107,8 @@ export const OVERTAKEN = 'What was to be published does not hold any more.';
 export interface Listener {
   /** An event of a channel that is subscribed. In order per channel while the connection holds; holes are possible. */
   event(channel: string, event: Event): void;
+  /** Something came by a subscribed channel that is no event: of another version, or from somebody else. It is passed over. */
+  unreadable?(channel: string): void;
   /** The subscription of these channels was interrupted and holds again: events in between may be missing. */
   resubscribed(channels: readonly string[]): void;
 }

@@ -7,6 +7,7 @@ import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { isPosition, ORIGIN, type Page } from '../broker/broker.ts';
 import { boundedText } from './bounds.ts';
+import { parseJson } from './json.ts';
 
 export const CHANNEL = /^[A-Za-z0-9_.:@-]{1,128}$/;
 export const EVENT_NAME = /^[A-Za-z0-9_.:-]{1,64}$/;
@@ -254,6 +255,13 @@ export function historyFields(
   };
 }
 
+/** What was stored past the gateways need not be JSON: it is shown as the text that it is. */
+function readData(data: Uint8Array): unknown {
+  const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString();
+  const value = parseJson(text);
+  return value === undefined ? text : value;
+}
+
 function fitting(channel: string, events: Page['events'], maxBytes: number): unknown[] {
   const picked = [];
   let bytes = 0;
@@ -264,7 +272,7 @@ function fitting(channel: string, events: Page['events'], maxBytes: number): unk
       id,
       channel,
       event: name,
-      data: JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString()),
+      data: readData(data),
     });
   }
   return picked;

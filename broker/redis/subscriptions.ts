@@ -321,7 +321,8 @@ export class Subscriptions {
     const subscription = this.#subscriptions.get(name.toString('latin1'));
     if (subscription === undefined) return;
     const event: Event | undefined = decodeEnvelope(message);
-    if (event !== undefined) this.#listener?.event(subscription.channel, event);
+    if (event === undefined) this.#listener?.unreadable?.(subscription.channel);
+    else this.#listener?.event(subscription.channel, event);
   }
 
   #send(link: Link, what: 'subscribe' | 'unsubscribe', batch: readonly Subscription[]): Promise<unknown> {

@@ -4,6 +4,7 @@ import { NOTICE } from '../../broker/presence.ts';
 import type { Start } from '../hub/channel.ts';
 import { timestampOf } from '../hub/event-time.ts';
 import type { Form, OutgoingEvent } from '../hub/outgoing.ts';
+import { parseJson } from '../json.ts';
 import {
   authCommand,
   badRequest,
@@ -81,18 +82,20 @@ export const chatMessage: Form = (event) => {
 
 /** A notice of the room. Members without a name listen, and are not in the room for its people. */
 export const chatNotice: Form = ({ name: notice, text: data }) => {
-  const { name, old, username } = JSON.parse(data) as { name?: string | null; old?: string | null; username?: string };
+  const { name, old, username } = membersOf(data);
   switch (notice) {
     case NOTICE.joined:
       return typeof name === 'string' ? frame('user_joined', { username: name }) : undefined;
     case NOTICE.left:
       return typeof name === 'string' ? frame('user_left', { username: name }) : undefined;
     case NOTICE.renamed:
-      return frame('username_changed', { old_username: old, new_username: name });
+      return typeof name === 'string' && typeof old === 'string'
+        ? frame('username_changed', { old_username: old, new_username: name })
+        : undefined;
     case NOTICE.changed:
       return frame('users_changed', {});
     case TYPING:
-      return typingFrame(String(username));
+      return typeof username === 'string' ? typingFrame(username) : undefined;
     default:
       return undefined;
   }
@@ -104,8 +107,14 @@ export const typingNotice: Form = (event, channel) => (event.name === TYPING ? c
 /** What is told of the typing of this connection, where an event is about that: by the name that it had then. */
 export function typingOf({ name: event, text: data }: OutgoingEvent, connection: string): string | undefined {
   if (event !== TYPING) return undefined;
-  const { username, connection: who } = JSON.parse(data) as { username?: unknown; connection?: unknown };
-  return who === connection ? typingFrame(String(username)) : undefined;
+  const { username, connection: who } = membersOf(data);
+  return who === connection && typeof username === 'string' ? typingFrame(username) : undefined;
+}
+
+/** What a notice tells, each of whatever type; nothing where it is no notice of gateways. */
+function membersOf(data: string): Readonly<Partial<Record<'name' | 'old' | 'username' | 'connection', unknown>>> {
+  const value = parseJson(data);
+  return typeof value === 'object' && value !== null ? value : {};
 }
 
 function typingFrame(username: string): string {
@@ -114,7 +123,7 @@ function typingFrame(username: string): string {
 
 /** What a publisher who knows nothing of chat has sent is shown as it is. */
 function readMessage({ text: data }: OutgoingEvent): { username?: string; content?: string; whole: string } {
-  const value: unknown = JSON.parse(data);
+  const value = parseJson(data);
   if (typeof value === 'string') return { whole: value };
   if (typeof value !== 'object' || value === null) return { whole: data };
   const { username, content } = value as { username?: unknown; content?: unknown };

@@ -13,6 +13,7 @@ import {
 } from '../../broker/broker.ts';
 import { Gap } from '../hub/outgoing.ts';
 import type { Asker, ReadQueue } from '../hub/read-queue.ts';
+import { parseJson } from '../json.ts';
 import { MAX_PAGE } from '../protocol.ts';
 import { type After, type Notification, notificationOf } from './notification-messages.ts';
 
@@ -149,7 +150,7 @@ export class NotificationHistory {
 
 /** The mark in an event of a channel of marks, from its data. */
 export function markIn(data: string): Position {
-  const mark: unknown = JSON.parse(data);
+  const mark = parseJson(data);
   return typeof mark === 'string' && isPosition(mark) ? mark : ORIGIN;
 }
 

@@ -4,6 +4,7 @@ import { type Event, isPosition, type Position } from '../../broker/broker.ts';
 import { segmentOf, userSchema } from '../auth/users.ts';
 import { timestampOf } from '../hub/event-time.ts';
 import type { Form } from '../hub/outgoing.ts';
+import { parseJson } from '../json.ts';
 import { authCommand, badRequest, frame, position, publication, type Refusal, text } from '../protocol.ts';
 
 /** The name of the events that are notifications. */
@@ -95,7 +96,7 @@ export const notificationCommands = {
 
 /** An event of one of the channels as the notification that it is. What publishers have sent who know nothing of these is shown as it is. */
 export function readNotification(channel: string, id: Position, name: string, data: string): Notification {
-  const value: unknown = JSON.parse(data);
+  const value = parseJson(data);
   const given: { title?: unknown; message?: unknown; priority?: unknown } =
     typeof value === 'object' && value !== null ? value : {};
   const known = PRIORITIES.find((priority) => priority === given.priority);

@@ -17,7 +17,12 @@ function world() {
   const open = () => {
     const broker = new MemoryBroker(store);
     const told: string[] = [];
-    const revocations = new Revocations({ broker, now, onRevoked: (tokenId) => told.push(tokenId) });
+    const revocations = new Revocations({
+      broker,
+      now,
+      onRevoked: (tokenId) => told.push(tokenId),
+      onUnreadable: () => undefined,
+    });
     const line = { cut: false };
     broker.listen({
       event: (_channel, event) => {

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { type Broker, type Event, ORIGIN, type Position } from '../../broker/broker.ts';
 import { MAX_REVOKED, REVOKED_KEPT_MS, REVOKED_TOKENS } from '../fleet/own-channels.ts';
 import { ignoreUnavailable } from '../hub/history.ts';
+import { readInternal } from '../json.ts';
 import type { Refusal } from '../protocol.ts';
 import type { Authenticated } from './authenticator.ts';
 
@@ -21,6 +22,8 @@ export interface RevocationParts {
   readonly broker: Broker;
   /** Told once of each token that is found to be revoked, wherever it was: connections that live by it are to be ended. */
   readonly onRevoked: (tokenId: string) => void;
+  /** Told of each message on their channel that revokes nothing. */
+  readonly onUnreadable: (channel: string) => void;
   readonly now: () => number;
 }
 
@@ -139,10 +142,10 @@ export class Revocations {
   }
 
   #take({ data }: Event): void {
-    const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString();
-    const parsed = revocation.safeParse(JSON.parse(text));
+    const parsed = revocation.safeParse(readInternal(data));
     // What a gateway of another version revokes in another form is none of this one's tokens.
     if (parsed.success) this.#learn(parsed.data.jti, parsed.data.untilMs);
+    else this.#parts.onUnreadable(REVOKED_TOKENS);
   }
 
   #learn(tokenId: string, untilMs: number): void {

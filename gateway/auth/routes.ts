@@ -92,11 +92,9 @@ async function disconnectEverywhere(
   target: z.infer<typeof disconnection>,
 ): Promise<Record<string, unknown>> {
   const { answers, missing } = await fleet.ask({ kind: 'disconnect', ...target });
-  const disconnected = z
-    .array(z.number())
-    .parse(answers)
-    .reduce((sum, count) => sum + count, 0);
-  return { disconnected, complete: missing.length === 0 };
+  const counts = answers.map((answer) => z.int().nonnegative().safeParse(answer).data);
+  const disconnected = counts.reduce<number>((sum, count = 0) => sum + count, 0);
+  return { disconnected, complete: missing.length === 0 && !counts.includes(undefined) };
 }
 
 /** A token must be one that is taken here, so that nobody takes a typing error for a revocation. */

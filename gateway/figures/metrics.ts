@@ -247,6 +247,11 @@ export class Metrics {
     level('broker_ready', 'Whether Redis, or the embedded engine, can be used.', () => Number(broker.status().ready));
     level('broker_calls', 'Calls that Redis has not answered yet.', () => broker.load().inFlight);
     level('broker_calls_waiting', 'Calls that wait for Redis to come back.', () => broker.load().waiting);
+    total(
+      'unreadable_messages',
+      'Messages by Redis that are none of this version of the gateway.',
+      () => tally.unreadable,
+    );
     total('broker_interruptions', 'Times that Redis could not be used any more.', () => tally.interruptions);
     level('connections_max', 'Connections that this gateway takes at most.', () => maxConnections);
     for (const histogram of [durations.publish, durations.delivery, durations.canary])

@@ -34,6 +34,8 @@ export class Tally {
   errors = 0;
   /** Requests whose outcome is unknown, as Redis could not be reached in time. */
   unavailable = 0;
+  /** Messages that came by Redis and are none of this version's gateways. */
+  unreadable = 0;
   /** Times that Redis could not be used any more. */
   interruptions = 0;
   /** Connections turned away and publishes refused because of a limit, and connections closed for going on regardless, by limit. */

@@ -20,6 +20,7 @@ function world() {
       newId: () => `n${++ids}`,
       now: () => clock.now,
       clock: () => clock.now,
+      onUnreadable: () => undefined,
       answerer: (ask) => (ask.kind === 'channels' ? `${answer} ${ask.prefix}` : null),
     });
     broker.listen({

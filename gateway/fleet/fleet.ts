@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { type Broker, BrokerUnavailable, type Event } from '../../broker/broker.ts';
 import { ignoreUnavailable } from '../hub/history.ts';
+import { readInternal } from '../json.ts';
 import { decodeAsk, type FleetAsk } from './fleet-asks.ts';
 import { FLEET_PREFIX } from './own-channels.ts';
 
@@ -14,7 +15,9 @@ const LEASE_MS = 15_000;
 export const LEASE_RENEWAL_MS = 5_000;
 const ANSWER_WITHIN_MS = 1_000;
 
-const request = z.object({ id: z.string(), from: z.string(), ask: z.unknown() });
+/** `from` becomes a part of a channel's name. */
+const lease = z.string().regex(/^[\w.:-]{1,200}$/);
+const request = z.object({ id: z.string().max(200), from: lease, ask: z.unknown() });
 const answer = z.object({ id: z.string(), from: z.string(), answer: z.unknown() });
 
 /** What this gateway answers when one of the fleet, itself included, asks: any JSON value but null, which says that the ask is not known. */
@@ -36,6 +39,8 @@ export interface FleetParts {
   /** Milliseconds that only go forward, also while the process is stopped. */
   readonly clock: () => number;
   readonly answerer: Answerer;
+  /** Told of each message on one of the fleet's channels that is no message of gateways. */
+  readonly onUnreadable: (channel: string) => void;
 }
 
 export class Fleet {
@@ -140,32 +145,40 @@ export class Fleet {
 
   /** Takes an event of one of the fleet's channels. */
   event(channel: string, event: Event): void {
-    const text = Buffer.from(event.data.buffer, event.data.byteOffset, event.data.byteLength).toString();
-    if (channel === answersTo(this.#lease)) this.#collect(text);
-    else if (channel !== REQUESTS)
-      return; // an answer to the name before this one
-    else this.#reply(text);
+    const answering = channel === answersTo(this.#lease);
+    if (!answering && channel !== REQUESTS) return; // an answer to the name before this one
+    // Of a gateway of another version, or from anybody who may publish in Redis.
+    const message = readInternal(event.data);
+    const understood = answering ? this.#collect(message) : this.#reply(message);
+    if (!understood) this.#parts.onUnreadable(channel);
   }
 
-  #reply(text: string): void {
-    const asked = request.parse(JSON.parse(text));
-    const ask = decodeAsk(asked.ask);
-    this.#send(answersTo(asked.from), {
-      id: asked.id,
+  /** Whether that was a request. */
+  #reply(message: unknown): boolean {
+    const asked = request.safeParse(message);
+    if (!asked.success) return false;
+    const ask = decodeAsk(asked.data.ask);
+    this.#send(answersTo(asked.data.from), {
+      id: asked.data.id,
       from: this.#lease,
       answer: ask === undefined ? null : this.#parts.answerer(ask),
     }).catch((error: unknown) => {
       if (!(error instanceof BrokerUnavailable)) throw error; // who asked counts this gateway as missing
     });
+    return true;
   }
 
-  #collect(text: string): void {
-    const { id, from, answer: given } = answer.parse(JSON.parse(text));
+  /** Whether that was an answer, be it to a question that is no longer open. */
+  #collect(message: unknown): boolean {
+    const answered = answer.safeParse(message);
+    if (!answered.success) return false;
+    const { id, from, answer: given } = answered.data;
     const pending = this.#pending.get(id);
-    if (pending === undefined || !pending.awaited.delete(from)) return;
+    if (pending === undefined || !pending.awaited.delete(from)) return true;
     if (given === null) pending.unknowing.push(from);
     else pending.answers.push(given);
     if (pending.awaited.size === 0) pending.done();
+    return true;
   }
 
   async #send(channel: string, message: unknown): Promise<void> {

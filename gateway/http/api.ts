@@ -121,14 +121,17 @@ export function apiRoutes({ authRoutes, operations, rights, fleet }: ApiParts): 
     try {
       const { answers, missing } = await gateways.ask({ kind: 'channels', prefix });
       const totals = new Map<string, number>();
+      let understood = true;
       for (const given of answers) {
-        for (const { channel, subscribers } of z.array(audience).parse(given)) {
+        const audiences = z.array(audience).safeParse(given);
+        understood &&= audiences.success;
+        for (const { channel, subscribers } of audiences.data ?? []) {
           totals.set(channel, (totals.get(channel) ?? 0) + subscribers);
         }
       }
       const names = [...totals.keys()].sort().slice(0, MAX_LISTED);
       const channels = names.map((channel) => ({ channel, subscribers: totals.get(channel) }));
-      return json(200, { channels, complete: missing.length === 0 && totals.size <= MAX_LISTED });
+      return json(200, { channels, complete: understood && missing.length === 0 && totals.size <= MAX_LISTED });
     } catch (error) {
       if (!(error instanceof BrokerUnavailable)) throw error;
       return refusal(UNAVAILABLE);

@@ -34,7 +34,12 @@ export function buildAccess(config: Config, broker: Broker, connections: Connect
   const { tally, now, clock, random } = surroundings;
 
   const tickets = new Tickets({ vault: broker.vault, newTicket: nanoid, now });
-  const revocations = new Revocations({ broker, now, onRevoked: (token) => connections.disconnect({ token }) });
+  const revocations = new Revocations({
+    broker,
+    now,
+    onRevoked: (token) => connections.disconnect({ token }),
+    onUnreadable: surroundings.unreadable,
+  });
   const tokens = buildTokens(config, surroundings);
   const authenticator = new Authenticator({
     tokens,

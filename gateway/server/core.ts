@@ -52,6 +52,7 @@ export function buildCore(parts: CoreParts) {
     newId: () => nanoid(8),
     now,
     clock,
+    onUnreadable: surroundings.unreadable,
     answerer: (ask) => (ask.kind === 'channels' ? localChannels(hub, ask.prefix) : connections.disconnect(ask)),
   });
   const resumeTokens = new ResumeTokens();
@@ -115,7 +116,7 @@ function buildHub(
 
 /** Hands each event to the part whose channel it came by. */
 function listenTo(
-  { broker, meters: { canary }, access: { revocations } }: CoreParts,
+  { broker, meters: { canary }, access: { revocations }, surroundings }: CoreParts,
   { hub, fleet, members, notices }: Pick<Core, 'hub' | 'fleet' | 'members' | 'notices'>,
 ): void {
   broker.listen({
@@ -126,6 +127,7 @@ function listenTo(
       else if (noticedChannel(channel) !== undefined) notices.event(channel, event);
       else hub.event(channel, event);
     },
+    unreadable: surroundings.unreadable,
     resubscribed: (channels) => {
       if (channels.includes(REVOKED_TOKENS)) revocations.resubscribed();
       hub.resubscribed(channels);

@@ -2,11 +2,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Tally } from '../figures/tally.ts';
 import type { Logger } from '../log.ts';
+import { rarely } from '../timer.ts';
+
+/** How often it is logged at most: two versions side by side may cause one with each event. */
+const UNREADABLE_COMPLAINT_MS = 60_000;
 
 export interface Surroundings {
   readonly log: Logger;
   /** What is counted: one for each gateway. */
   readonly tally: Tally;
+  /** Told of each message by Redis that is none of this version's gateways, with the channel that it came by. */
+  readonly unreadable: (channel: string) => void;
   /** The time of day in epoch milliseconds. */
   readonly now: () => number;
   /** Milliseconds of a clock that never goes back. */
@@ -19,9 +25,16 @@ export interface Surroundings {
 
 /** The clocks and the randomness of this process. */
 export function processSurroundings(log: Logger, tally: Tally): Surroundings {
+  const complain = rarely(UNREADABLE_COMPLAINT_MS, (channel: string) =>
+    log.warn({ channel }, 'passed over a message by Redis that is none of this version of the gateway'),
+  );
   return {
     log,
     tally,
+    unreadable: (channel) => {
+      tally.unreadable++;
+      complain(channel);
+    },
     now: Date.now,
     clock: () => performance.now(),
     random: Math.random,

@@ -7,6 +7,7 @@ import { meOf, nameOf, type Rights, userOf } from '../auth/rights.ts';
 import type { Start } from '../hub/channel.ts';
 import type { Form, Run } from '../hub/outgoing.ts';
 import type { Subscription } from '../hub/subscription.ts';
+import { parseJson } from '../json.ts';
 import { type Outcome, UNAVAILABLE } from '../operations.ts';
 import type { Members, Membership, Person } from '../presence/members.ts';
 import type { ResumeTokens } from '../presence/resume-token.ts';
@@ -300,7 +301,10 @@ export class Session extends SocketSession {
 const noticeFrame: Form = ({ name, text }, channel) => {
   if (name === NOTICE.changed) return frame('presence_changed', { channel });
   if (name !== NOTICE.joined && name !== NOTICE.left) return undefined;
-  return `${frame(name, { channel }).slice(0, -1)},${text.slice(1)}`;
+  const notice = parseJson(text);
+  // From a gateway of another version, or from anybody who may publish in Redis.
+  if (typeof notice !== 'object' || notice === null || Array.isArray(notice)) return undefined;
+  return frame(name, { ...notice, channel, type: name });
 };
 
 function nothing(): void {
