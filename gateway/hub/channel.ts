@@ -5,6 +5,7 @@
 import {
   type Broker,
   BrokerUnavailable,
+  comparePositions,
   type Event,
   ORIGIN,
   type Page,
@@ -84,6 +85,10 @@ export class Channel {
   #filled: Promise<void> | undefined;
   /** The ring's start when it held all that is kept, as long as it does. */
   #wholeFrom: Position | undefined;
+  /** Reads for subscribers that are under way: what arrives meanwhile must be in the ring still when they have their answer. */
+  #reading = 0;
+  /** The last repair has read up to here, before the live events had come as far: what still comes of those before is no hole. */
+  #late: Position | undefined;
   /** The oldest event that came since the last `written`; `''` where there is none with an id. */
   #unwritten: Position = '';
 
@@ -105,9 +110,18 @@ export class Channel {
 
   /** Takes a live event, in the order in which they arrive. */
   event(event: Event): void {
-    if (this.#held === undefined) this.#accept(event);
-    // All that is held is in the history too: beyond the bound the read that is under way is simply followed by another.
-    else if (this.#held.length <= this.#parts.ringEvents) this.#held.push(event);
+    if (this.#held === undefined) {
+      this.#accept(event);
+      return;
+    }
+    this.#held.push(event);
+    // Beyond the bound the oldest go: they are likeliest to be in what is being read.
+    if (this.#held.length > this.#parts.ringEvents) this.#held.shift();
+  }
+
+  /** Holds the ring to its bounds; while a subscriber's read is under way, to no fewer events than any ring may have. */
+  trim(maxBytes: number): void {
+    this.ring.trim(maxBytes, this.#reading > 0 ? this.#parts.ringEvents : 0);
   }
 
   /** Call once those who follow have taken what there is. The oldest event of it; undefined where there is none, or it has no id. */
@@ -132,7 +146,7 @@ export class Channel {
     const { position } = subscription;
     await this.#fill();
     if (!subscription.owed) return;
-    const replay = await this.#upToRing(() => this.#parts.history.replayAfter(this.name, position, asker));
+    const replay = await this.#upToRing(position, () => this.#parts.history.replayAfter(this.name, position, asker));
     if (subscription.owed && subscription.position === position) subscription.supply(replay);
   }
 
@@ -151,60 +165,91 @@ export class Channel {
       const { head } = await history.tail(this.name, 0);
       this.ring.reset(head);
     }
-    this.#release();
+    this.#release(false);
   }
 
   #accept(event: Event): void {
     switch (this.ring.accept(event)) {
       case 'next':
         if (this.#unwritten === '') this.#unwritten = event.id;
+        this.#late = undefined;
         // A burst that fills the ring must not push out what its own subscribers have not seen.
         this.#parts.changed(this, this.ring.length >= 2 * this.#parts.ringEvents);
         return;
       case 'known':
         return;
       case 'hole':
+        if (this.#late !== undefined && comparePositions(event.id, this.#late) <= 0) return;
         // The event itself was stored before it was sent, so the read brings it, too.
         this.repair().catch(ignoreUnavailable); // the periodic check comes again
         return;
     }
   }
 
-  /** Lets the held events through. What makes a hole among them arrived after the read, and is worth another one. */
-  #release(): void {
+  /**
+   * Lets the held events through, from where they go on from the ring. What makes a hole among them arrived after the read, and is worth another one;
+   * but where the read itself had lost touch (`apart`), another one might do so again, for as long as the channel is busy. Then the ring goes on with
+   * what is live, and those who follow it find out by the history what they miss, and are told.
+   */
+  #release(apart: boolean): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const event of held) this.event(event);
-    if (held.length > this.#parts.ringEvents) this.repair().catch(ignoreUnavailable); // more came than was held
+    if (this.ephemeral) {
+      for (const event of held) this.event(event);
+      return;
+    }
+    const { head } = this.ring;
+    let from = continuation(held, head);
+    if (from === undefined) {
+      this.#late = head;
+      const newer = held.findIndex(({ id }) => comparePositions(id, head) > 0);
+      from = newer < 0 ? held.length : newer;
+      if (apart && newer >= 0) {
+        from = Math.max(newer, chainStart(held));
+        this.#restart(held[from]?.prev ?? head);
+      }
+    }
+    for (const event of held.slice(from)) this.event(event);
   }
 
   async #runRepair(): Promise<void> {
     this.#held = [];
     this.#parts.repairing();
+    let apart = false;
     try {
-      for (let more = true; more; ) more = await this.#catchUp();
+      apart = await this.#catchUp();
     } catch (error) {
       this.#held = undefined; // lost again is what was held: it is in the history
       this.#repair = undefined;
       throw error;
     }
     this.#repair = undefined;
-    this.#release();
+    this.#release(apart);
   }
 
-  /** One read of a repair; says whether there is more to read. */
+  /** Reads on to where the live events are. True where the history does not know the ring's head any more, so that there may be a gap. */
   async #catchUp(): Promise<boolean> {
     const { history, ringEvents } = this.#parts;
-    const page = await history.after(this.name, this.ring.head);
-    if (page.known) {
+    for (;;) {
+      const page = await history.after(this.name, this.ring.head);
+      if (!page.known) {
+        await othersHaveCome();
+        if (this.#unbroken(page.head)) return false; // trimmed, as it is of a busy channel; but what came since goes on from it
+        break;
+      }
       this.#extend(page.events);
-      return page.more;
+      if (!page.more || continuation(this.#held ?? [], this.ring.head) !== undefined) return false;
     }
     // The head is no longer part of the history: trimmed past, or lost in a fork.
     this.#rejoin(await history.tail(this.name, ringEvents));
-    // What is held may be of the part that was lost; what is not is in the history, for one more read to bring.
-    this.#held = [];
     return true;
+  }
+
+  /** Whether the held events lead from the ring's head, without a hole, to an event that the history ended with just now. */
+  #unbroken(head: Position): boolean {
+    const held = this.#held ?? [];
+    const from = held.findIndex(({ prev }) => prev === this.ring.head);
+    return from >= 0 && chainStart(held) <= from && held.slice(from).some(({ id }) => id === head);
   }
 
   /** Goes on from the last event that the ring and the history share; where there is none, with what the history has. */
@@ -215,12 +260,16 @@ export class Channel {
     if (ring.seqAfter(ancestor) !== undefined) {
       ring.rewind(ancestor);
     } else {
-      ring.reset(tail.start);
-      this.#filled = undefined;
-      this.#wholeFrom = undefined;
+      this.#restart(tail.start);
     }
     // Subscribers whose position is not in the ring any more find out what they miss by reading the history from there.
     this.#extend(tail.events.slice(shared + 1));
+  }
+
+  #restart(start: Position): void {
+    this.ring.reset(start);
+    this.#filled = undefined;
+    this.#wholeFrom = undefined;
   }
 
   #extend(events: readonly Event[]): void {
@@ -235,7 +284,7 @@ export class Channel {
     if (this.#fresh(ring.seqAfter(after))) {
       return { subscription: new Subscription(ring, after), position: after, recovered: true };
     }
-    const replay = await this.#upToRing(() => this.#parts.history.replayAfter(this.name, after, asker));
+    const replay = await this.#upToRing(after, () => this.#parts.history.replayAfter(this.name, after, asker));
     const subscription = new Subscription(ring, after);
     subscription.supply(replay);
     return { subscription, position: replay.known ? after : replay.start, recovered: replay.known };
@@ -249,7 +298,7 @@ export class Channel {
       const position = ring.positionBefore(ring.nextSeq - limit);
       return { subscription: new Subscription(ring, position), position, recovered: true };
     }
-    const replay = await this.#upToRing(() => this.#parts.history.replayTail(this.name, tail, asker));
+    const replay = await this.#upToRing(undefined, () => this.#parts.history.replayTail(this.name, tail, asker));
     const subscription = new Subscription(ring, replay.start);
     subscription.supply(replay);
     return { subscription, position: replay.start, recovered: true };
@@ -281,25 +330,59 @@ export class Channel {
 
   /**
    * Reads the history for a subscriber, up to the ring's head: no subscriber may get ahead of the ring, which would then give it
-   * the same events again. A ring that turns out to be behind the history is brought up to date first.
+   * the same events again. A ring that turns out to be behind the history is brought up to date first. `after` is the position asked for, if one was.
    */
-  async #upToRing(read: () => Promise<Replayable>): Promise<Replayable> {
-    const { ring } = this;
-    for (let attempt = 0; attempt < MAX_READS; attempt++) {
-      const replay = await read();
-      const last = replay.events.at(-1)?.id ?? replay.start;
-      const ahead = (): boolean => last === replay.head && ring.seqAfter(last) === undefined;
-      // An unknown position may be the first sign of a fork: the ring must not bring back what the history has lost.
-      const doubtful = !replay.known && ring.head !== replay.head;
-      if (ahead() || doubtful) await this.repair();
-      if (ahead()) continue; // the history was lost while it was being read: what was read of it is no longer true
-      if (replay.start === ring.head) return { ...replay, events: [], head: replay.events[0]?.id ?? replay.head };
-      const end = replay.events.findIndex(({ id }) => id === ring.head);
-      return end < 0 ? replay : { ...replay, events: replay.events.slice(0, end + 1) };
+  async #upToRing(after: Position | undefined, read: () => Promise<Replayable>): Promise<Replayable> {
+    this.#reading++;
+    try {
+      for (let attempt = 0; attempt < MAX_READS; attempt++) {
+        const replay = await this.#readUpToRing(after, read);
+        if (replay !== undefined) return replay;
+      }
+    } finally {
+      this.#reading--;
     }
     throw new BrokerUnavailable(`The history of ${this.name} does not come to rest`);
+  }
+
+  async #readUpToRing(after: Position | undefined, read: () => Promise<Replayable>): Promise<Replayable | undefined> {
+    const { ring } = this;
+    const replay = await read();
+    const last = replay.events.at(-1)?.id ?? replay.start;
+    const ahead = (): boolean => last === replay.head && ring.seqAfter(last) === undefined;
+    // An unknown position may be the first sign of a fork: the ring must not bring back what the history has lost. Not so where it is older than the
+    // history's end, which the ring has: whoever stands there has seen nothing that comes behind it.
+    const trimmed = (): boolean =>
+      after !== undefined && ring.seqAfter(replay.head) !== undefined && comparePositions(after, replay.head) < 0;
+    const doubtful = (): boolean => !replay.known && ring.head !== replay.head && !trimmed();
+    if (ahead()) await othersHaveCome();
+    if (ahead() || doubtful()) await this.repair();
+    if (ahead()) return undefined; // the history was lost while it was being read: what was read of it is no longer true
+    if (replay.start === ring.head) return { ...replay, events: [], head: replay.events[0]?.id ?? replay.head };
+    const end = replay.events.findIndex(({ id }) => id === ring.head);
+    return end < 0 ? replay : { ...replay, events: replay.events.slice(0, end + 1) };
   }
 }
 
 /** Reads of one stretch of history before it is given up for now. */
 const MAX_READS = 4;
+
+/** Resolves when what has come by now by another connection has been taken, too: of events and an answer that come together either may be first. */
+function othersHaveCome(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Where among the events those begin that go on from a position; undefined where it is neither one of them nor the place before one. */
+function continuation(events: readonly Event[], position: Position): number | undefined {
+  const at = events.findLastIndex(({ id }) => id === position);
+  if (at >= 0) return at + 1;
+  const next = events.findLastIndex(({ prev }) => prev === position);
+  return next < 0 ? undefined : next;
+}
+
+/** Where among the events the last run begins in which each goes on from the one before it. */
+function chainStart(events: readonly Event[]): number {
+  let start = events.length - 1;
+  while (start > 0 && events[start]?.prev === events[start - 1]?.id) start--;
+  return start;
+}

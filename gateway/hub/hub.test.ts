@@ -37,10 +37,12 @@ class World {
   readonly faults: unknown[] = [];
   readonly #reads: { answer: () => void; repeat: () => void }[] = [];
   readonly #lateAnswers: boolean;
+  readonly #size: number;
   #clock = 1_000;
 
-  constructor(lateAnswers: boolean) {
+  constructor(lateAnswers: boolean, size = SIZE) {
     this.#lateAnswers = lateAnswers;
+    this.#size = size;
   }
 
   get head(): Position {
@@ -53,7 +55,7 @@ class World {
     this.all.push(event);
     this.history.push(event);
     if (!lost) this.wire.push(event);
-    if (this.history.length > SIZE) this.trim(1);
+    if (this.history.length > this.#size) this.trim(1);
   }
 
   trim(count: number): void {
@@ -529,7 +531,105 @@ async function rest(world: World): Promise<void> {
   }
 }
 
+interface Pace {
+  /** What the history keeps. */
+  readonly size: number;
+  /** Events that are published in each step. */
+  readonly events: number;
+  /** Steps until an event has come, and until a read is answered, which takes no less: its answer is of when it was asked. */
+  readonly wire: number;
+  readonly read: number;
+  /** Steps between two checks of the positions. */
+  readonly check: number;
+  /** Events that never come, by their number among those published while the channel is disturbed. */
+  readonly lost: readonly number[];
+}
+
+const BUSY_LIMITS = { ringEvents: 64, ringBytes: 1 << 20, historyPage: 64, historyRetryMs: 1 };
+const DISTURBED_STEPS = 60;
+const CALM_STEPS = 120;
+
+/** A channel that is never at rest: disturbed at first, and then not any more. What must go on then is what is judged, beside what may not happen. */
+async function playBusy(pace: Pace): Promise<void> {
+  const world = new World(false, pace.size);
+  const retention = { size: pace.size, retentionMs: Number.MAX_SAFE_INTEGER };
+  const hub = new Hub(
+    world.broker(),
+    () => retention,
+    BUSY_LIMITS,
+    readQueue(4),
+    () => 0,
+  );
+  const subscribers = [0, 1].map(() => new Subscriber(world, hub, undefined));
+  const asked: number[] = [];
+  const coming: { at: number; event: Event }[] = [];
+  let reads = 0;
+  let checks = 0;
+  let published = 0;
+  const run = async (from: number, to: number): Promise<void> => {
+    for (let step = from; step < to; step++) {
+      for (let i = 0; i < pace.events; i++) {
+        world.publish(false);
+        const [event] = world.wire.splice(0);
+        const lost = step < DISTURBED_STEPS && pace.lost.includes(published++);
+        if (event !== undefined && !lost) coming.push({ at: step + pace.wire, event });
+      }
+      while ((coming[0]?.at ?? Infinity) <= step) hub.event(CHANNEL, (coming.shift() as { event: Event }).event);
+      for (; (asked[0] ?? Infinity) + pace.read <= step; asked.shift()) world.answer(0);
+      if (step % pace.check === 0) {
+        checks++;
+        void hub.check();
+      }
+      await tick();
+      for (; asked.length < world.waiting; reads++) asked.push(step);
+    }
+  };
+
+  await run(0, 5);
+  for (const [index, subscriber] of subscribers.entries())
+    void subscriber.connect(index === 0 ? undefined : { tail: 3 });
+  await run(5, DISTURBED_STEPS);
+  const settling = 8 * pace.read;
+  await run(DISTURBED_STEPS, DISTURBED_STEPS + settling);
+  reads = 0;
+  checks = 0;
+  const gaps = subscribers.map((each) => each.gaps);
+  const most = pace.events * (pace.wire + 1);
+  for (let step = 0; step < CALM_STEPS; step++) {
+    await run(DISTURBED_STEPS + settling + step, DISTURBED_STEPS + settling + step + 1);
+    for (const { position } of subscribers) {
+      const behind = world.all.length - 1 - world.all.findIndex(({ id }) => id === position);
+      assert.ok(behind <= most, `${behind} events behind, where ${most} are on their way`);
+    }
+  }
+  if (world.faults.length > 0) throw world.faults[0];
+  assert.ok(reads <= checks, `${reads} reads, where there were ${checks} checks`);
+  assert.deepEqual(
+    subscribers.map((each) => each.gaps),
+    gaps,
+    'nobody is told of a gap while nothing is lost',
+  );
+  hub.close();
+}
+
 describe('hub', () => {
+  it('comes to rest on a channel that never does: subscribers are as far as what has come, and nothing is read', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          size: fc.constantFrom(1, 2, 3, 10, 1_000),
+          events: fc.integer({ min: 1, max: 4 }),
+          wire: fc.integer({ min: 0, max: 3 }),
+          extra: fc.integer({ min: 0, max: 4 }),
+          check: fc.integer({ min: 1, max: 20 }),
+          lost: fc.uniqueArray(fc.nat(DISTURBED_STEPS * 3), { maxLength: 5 }),
+        }),
+        ({ wire, extra, ...pace }) => playBusy({ ...pace, wire, read: wire + extra + 1 }),
+      ),
+      { numRuns: 150, includeErrorInReport: true },
+    );
+  });
+
   it('delivers every event once, in order and without a gap while nothing is lost from the history', async () => {
     let total = 0;
     await fc.assert(

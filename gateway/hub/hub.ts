@@ -135,12 +135,16 @@ export class Hub implements Listener {
       if (channel?.settled && !channel.ephemeral) watched.push(channel);
     }
     if (watched.length === 0) return;
+    const before = watched.map(({ ring }) => ring.nextSeq);
     const heads = await this.#broker.heads(watched.map(({ name }) => name));
     await Promise.all(
       watched.map(async (channel, index) => {
         // It may have been left meanwhile, and even be joined anew: then this answer is not about the new one.
         if (this.#channels.get(channel.name) !== channel) return;
-        if (channel.ring.seqAfter(heads[index] ?? ORIGIN) === undefined) await channel.repair();
+        const { ring } = channel;
+        // A ring that has grown since misses nothing, as every event names the one before it; of a busy channel it may have dropped that id again.
+        if (ring.nextSeq !== before[index]) return;
+        if (ring.seqAfter(heads[index] ?? ORIGIN) === undefined) await channel.repair();
       }),
     );
   }
@@ -149,7 +153,7 @@ export class Hub implements Listener {
   sweep(): void {
     const share = this.#limits.ringBytes / Math.max(1, this.#channels.size);
     for (const channel of this.#channels.values()) {
-      channel.ring.trim(share);
+      channel.trim(share);
       if (channel.audience > 0) channel.idle = false;
       else if (!channel.idle) channel.idle = true;
       else this.#close(channel);
@@ -258,7 +262,7 @@ export class Hub implements Listener {
       const oldest = channel.written();
       if (oldest !== undefined && channel.followers.size > 0)
         this.#onWritten(channel.name, oldest, now, channel.followers.size);
-      channel.ring.trim(share);
+      channel.trim(share);
     }
   }
 

@@ -130,12 +130,13 @@ export class Ring {
     this.#start = start;
   }
 
-  /** Drops the oldest events beyond the capacity, and beyond `maxBytes` in all; the newest one always stays. */
-  trim(maxBytes: number): void {
+  /** Drops the oldest events beyond the capacity, or beyond `atLeast` if that is more, and beyond `maxBytes` in all; the newest one always stays. */
+  trim(maxBytes: number, atLeast = 0): void {
+    const most = Math.max(this.#capacity, atLeast);
     let excess = 0;
     let bytes = this.#bytes;
     const { length } = this.#events;
-    while (excess < length - 1 && (length - excess > this.#capacity || bytes > maxBytes)) {
+    while (excess < length - 1 && (length - excess > most || bytes > maxBytes)) {
       bytes -= this.#events[excess]?.size ?? 0;
       excess++;
     }

@@ -11,8 +11,8 @@ export interface ChannelsFile {
   remove(): void;
 }
 
-/** Namespaces: `small` keeps three events, `brief` keeps them for three seconds, `none` keeps nothing, `bulk` keeps everything. */
-export function writeChannelsFile(): ChannelsFile {
+/** Namespaces: `small` keeps three events, `brief` keeps them for three seconds, `none` keeps nothing, `bulk` keeps everything; and more of the caller's. */
+export function writeChannelsFile(more: Readonly<Record<string, unknown>> = {}): ChannelsFile {
   const folder = mkdtempSync(join(tmpdir(), 'passerelle-'));
   const path = join(folder, 'channels.json');
   const namespaces = {
@@ -20,6 +20,7 @@ export function writeChannelsFile(): ChannelsFile {
     brief: { history: { size: 100, retention: '3s' } },
     none: { history: { size: 0 } },
     bulk: { history: { size: 100_000 } },
+    ...more,
   };
   writeFileSync(path, JSON.stringify({ namespaces }));
   return { path, remove: () => rmSync(folder, { recursive: true, force: true }) };
