@@ -225,6 +225,40 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
         if (isKept(next.id)) assert.deepEqual([page.known, page.start, idsOf(page)], [true, id, [next.id]]);
       });
 
+      it('stores and sends in the order of the calls, made over several turns while the engine forgets its scripts', async (t) => {
+        const gateways = [await gateway(), await gateway()];
+        const { forgetScripts } = harness;
+        if (forgetScripts === undefined) return t.skip('this engine has no scripts');
+        for (let round = 0; round < 8; round += 1) {
+          for (const [kind, keyed] of [
+            ['plain', false],
+            ['plain', true],
+            ['none', false],
+          ] as const) {
+            const channels = gateways.map(() => fresh(kind));
+            for (const [i, { broker }] of gateways.entries()) await broker.subscribe(channels[i] ?? '');
+            const [count, turns] = [60, 3 + round];
+            let forgetting: Promise<unknown> = forgetScripts();
+            const published: Promise<unknown>[] = [];
+            for (let n = 0; n < count; n += 1) {
+              for (const [i, { broker }] of gateways.entries()) {
+                const key = keyed ? { key: `k${n}` } : {};
+                published.push(broker.publish(channels[i] ?? '', { ...message(n), ...key }));
+              }
+              if (n % turns === 0) await new Promise((resolve) => setImmediate(resolve));
+              if (n === 30) forgetting = forgetting.then(() => forgetScripts());
+            }
+            await Promise.all([forgetting, ...published]);
+            for (const [i, { heard }] of gateways.entries()) {
+              const channel = channels[i] ?? '';
+              await until('all have come', () => heard.of(channel).length === count);
+              const expected = Array.from({ length: count }, (_, n) => String(n));
+              assert.deepEqual(heard.of(channel).map(dataOf), expected);
+            }
+          }
+        }
+      });
+
       it('stores and sends also after the engine forgot its scripts', async (t) => {
         const { broker } = await gateway();
         if (harness.forgetScripts === undefined) return t.skip('this engine has no scripts');

@@ -16,6 +16,7 @@ import {
 import { decodeBody, encodeBody } from './envelope.ts';
 import { type Group, Groups } from './groups.ts';
 import type { Keys } from './keys.ts';
+import { OrderedCalls } from './ordered-calls.ts';
 import { bytes, list, load, type PublishCommand, run, type Script, type Send, text } from './script.ts';
 
 /** `publish.lua` lets a stream live for so much longer than its events are kept; what is past that is left out of reads. */
@@ -41,7 +42,7 @@ export interface ScriptsParts {
 
 export class Scripts {
   readonly all: readonly Script[];
-  readonly #send: Send;
+  readonly #changes: OrderedCalls;
   readonly #sendRead: Send;
   readonly #keys: Keys;
   readonly #publish: Script;
@@ -55,7 +56,7 @@ export class Scripts {
   readonly #groups: Groups;
 
   constructor({ send, sendRead, keys, publishCommand, retentionOf, onWaiting }: ScriptsParts) {
-    this.#send = send;
+    this.#changes = new OrderedCalls(send);
     this.#sendRead = sendRead;
     this.#keys = keys;
     this.#retentionOf = retentionOf;
@@ -114,14 +115,14 @@ export class Scripts {
 
   #store({ channel, bodies, tend }: Group, key?: string): Promise<unknown> {
     const { size, retentionMs, maxBytes } = this.#retentionOf(channel);
-    const keys = [this.#keys.stream(channel)];
+    const keys: [string, ...string[]] = [this.#keys.stream(channel)];
     if (size > 0) keys.push(this.#keys.head(channel));
     if (key !== undefined) keys.push(this.#keys.idempotency(channel, key));
     const args: (string | number)[] = [this.#keys.events(channel)];
-    if (size === 0) return run(this.#send, this.#publishEphemeral, keys, [...args, ...bodies]);
+    if (size === 0) return this.#changes.run(this.#publishEphemeral, keys, [...args, ...bodies]);
     args.push(size + 1, retentionMs, tend ? 1 : 0);
-    if (maxBytes === undefined) return run(this.#send, this.#publish, keys, [...args, ...bodies]);
-    return run(this.#send, this.#publishBounded, keys, [...args, maxBytes, ...bodies]);
+    if (maxBytes === undefined) return this.#changes.run(this.#publish, keys, [...args, ...bodies]);
+    return this.#changes.run(this.#publishBounded, keys, [...args, maxBytes, ...bodies]);
   }
 
   #history(channel: string): string[] {
