@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { buildSync } from 'esbuild';
 
 /** What a page has to fetch for it, compressed by whatever gzip, is less than this. */
-const LIMIT_BYTES = 6_000;
+const LIMIT_BYTES = 6_100;
 /** By so much others, such as `gzip -9`, may make more of it than Node's. */
 const SPREAD_BYTES = 80;
 const SOURCE = 'gateway/client';

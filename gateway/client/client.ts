@@ -4,7 +4,7 @@
  */
 import { guard, PasserelleError } from './errors.ts';
 import { type ChannelEvent, Feed, type Member, type SubscribeOptions, type Subscription } from './feed.ts';
-import type { Fields } from './frames.ts';
+import type { Fields, Frame } from './frames.ts';
 import { askByHttp, type HttpParts } from './http.ts';
 import { type LinkListener, Reconnector, type State } from './reconnector.ts';
 import { type Published, Requests } from './requests.ts';
@@ -139,6 +139,7 @@ export class Passerelle {
     const feed = new Feed(channel, options, () => {
       this.#feeds.delete(channel);
       this.#session?.changed(channel);
+      this.#requests.wake(); // what waited for the subscription need not any more
     });
     this.#feeds.set(channel, feed);
     this.#session?.changed(channel);
@@ -225,6 +226,9 @@ export class Passerelle {
     if (this.state === 'closed') return undefined;
     if (this.#transport === 'websocket' && fields.length <= MAX_FRAME_CHARACTERS)
       return this.#session?.ask?.(request, fields);
+    // By HTTP it could overtake a subscription that was asked for before it, which would then begin behind it.
+    if (request === 'publish' && this.#feeds.get((JSON.parse(fields) as Frame).channel)?.standing === false)
+      return undefined;
     return askByHttp(this.#parts, request, fields);
   }
 }

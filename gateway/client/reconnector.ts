@@ -96,7 +96,7 @@ export class Reconnector {
   constructor(options: ReconnectorOptions, surroundings: Surroundings) {
     this.#options = options;
     this.#surroundings = surroundings;
-    this.tokens = options.token && new Tokens(options.token, surroundings.now);
+    this.tokens = options.token && new Tokens(options.token, surroundings);
   }
 
   /** Connects at once, whatever it was waiting for; does nothing where a link stands or is being opened. */

@@ -122,6 +122,7 @@ export class SocketSession implements Session, SocketUser {
       if (frame.type !== 'error') {
         feed.subscribed(frame.position, frame.recovered);
         this.#awaited.delete(channel);
+        this.#parts.opened();
         this.changed(channel); // it may not be wanted any more
         return;
       }

@@ -251,4 +251,39 @@ describe('a client over SSE', () => {
     world.request.answers(200, { events: [], position: '2-0', complete: true });
     assert.deepEqual(await history, { events: [], position: '2-0', complete: true });
   });
+
+  it('publishes to a channel only once the subscription that was asked for before stands', async () => {
+    const { client, world, on, told } = await live();
+    client.subscribe('c', on('c'));
+    const published = client.publish('c', 1);
+    const beside = client.publish('other', 2);
+    await reopened(world);
+    assert.deepEqual(asked(world), ['/events?envelope=1&channel=c', '/api/publish']);
+    const [stream, other] = world.requests;
+    assert.match(JSON.stringify(other?.body), /"channel":"other"/);
+    other?.answers(200, { channel: 'other', id: '1-0' });
+    assert.equal((await beside).id, '1-0');
+    stream?.streams(begins('3-0'));
+    await settled();
+    const [all, own] = world.requests.slice(2);
+    assert.deepEqual(asked(world).slice(2), ['/events?envelope=1&channel=a,b,c&after=6-0.8-0.3-0', '/api/publish']);
+    own?.answers(200, { channel: 'c', id: '4-0' });
+    assert.equal((await published).id, '4-0');
+    all?.streams(begins('6-0.8-0.3-0') + block('6-0.8-0.4-0', 'c', '4-0', 1));
+    await settled();
+    assert.deepEqual(told.at(-1), ['message', 'c', '4-0', 1]);
+  });
+
+  it('publishes to a channel that the page has left again before the subscription stood', async () => {
+    const { client, world, on } = await live();
+    const c = client.subscribe('c', on('c'));
+    const published = client.publish('c', 1);
+    await settled();
+    assert.deepEqual(asked(world), []);
+    c.unsubscribe();
+    await settled();
+    assert.deepEqual(asked(world), ['/api/publish']);
+    world.request.answers(200, { channel: 'c', id: '4-0' });
+    assert.equal((await published).id, '4-0');
+  });
 });

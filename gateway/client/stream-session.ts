@@ -19,6 +19,8 @@ export interface StreamSessionParts {
   readonly base: URL;
   readonly feeds: Feeds;
   readonly surroundings: Surroundings;
+  /** Requests can be sent, also those about channels that were not subscribed to yet. */
+  opened(): void;
   /** Opens the next session in place of this one. */
   reopen(): void;
 }
@@ -83,6 +85,7 @@ export class StreamSession implements Session {
     this.#feeds.forEach((feed, index) => {
       feed.subscribed(positions[index] ?? '', true);
     });
+    this.#parts.opened();
     if (this.#feeds.length === this.#parts.feeds.size) this.#listener.live();
     else this.#parts.reopen();
   }

@@ -1,11 +1,16 @@
 /** The token in use: asks the page for it, keeps it, and says when the next one is due. Knows no transport. */
 
+import { unavailable } from './errors.ts';
+import type { Surroundings } from './surroundings.ts';
+
 /** An empty one is none. */
 export type AskToken = () => string | Promise<string>;
 
 /** The part of a token's remaining life after which the next one is asked for. Where that fails, the same part of what is left follows. */
 const RENEW_AFTER = 0.8;
 const MIN_WAIT_MS = 1_000;
+/** The page's function may ask a person to sign in; but one that has not answered by then is asked anew. */
+const ASK_LIMIT_MS = 60_000;
 /** Timers know no longer time. */
 const MAX_WAIT_MS = 2 ** 31 - 1;
 /** Seconds beyond this are no duration: they are a time, counted from 1970. */
@@ -14,14 +19,16 @@ const LONGEST_DURATION = 1e9;
 export class Tokens {
   readonly #ask: AskToken;
   readonly #now: () => number;
+  readonly #after: Surroundings['after'];
   #token: string | undefined;
   /** When it ends, in milliseconds since 1970; neither past nor to come (0, or not a number) for a token that does not say. */
   #end = 0;
   #asking: Promise<string> | undefined;
 
-  constructor(ask: AskToken, now: () => number) {
+  constructor(ask: AskToken, { now, after }: Pick<Surroundings, 'now' | 'after'>) {
     this.#ask = ask;
     this.#now = now;
+    this.#after = after;
   }
 
   /** The token in use, or a fresh one where that has ended. Rejects with what the page's own function rejects with. */
@@ -30,9 +37,12 @@ export class Tokens {
     return this.#token === undefined || ended ? this.fresh() : this.#token;
   }
 
-  /** Asks for another one, once for all who want it meanwhile. */
+  /** Asks for another one, once for all who want it meanwhile. Rejects with `unavailable` where there is none for a minute. */
   fresh(): Promise<string> {
-    this.#asking ??= this.#renew().finally(() => {
+    this.#asking ??= new Promise<string>((resolve, reject) => {
+      const stop = this.#after(ASK_LIMIT_MS, () => reject(unavailable('There was no token')));
+      this.#renew().finally(stop).then(resolve, reject);
+    }).finally(() => {
       this.#asking = undefined;
     });
     return this.#asking;

@@ -72,6 +72,21 @@ describe('an event stream', () => {
     assert.deepEqual(first, { lastEventId: '0-0', event: 'message', data: undefined });
   });
 
+  test('takes as many channels as a WebSocket may have, each with a position to resume from', async (t) => {
+    const channels = Array.from({ length: 128 }, () => name());
+    const { client, first } = await connect(t, `?channel=${channels.join()}`);
+    const last = channels.at(-1) ?? '';
+    const id = await publish(gateway.url, last, 'there');
+    const block = await client.blocks.next();
+    assert.equal(block.data, '"there"');
+    const again = await connect(t, `?channel=${channels.join()}`, { 'last-event-id': first.lastEventId });
+    const replayed = await again.client.blocks.next();
+    assert.deepEqual(replayed, block);
+    assert.ok(id.length > 0);
+    const more = await raw(t, `?channel=${[...channels, name()].join()}`);
+    assert.equal(more.status, 429);
+  });
+
   test('writes an event as id, name unless it is message, and one line of data', async (t) => {
     const channel = name();
     const stream = await raw(t, `?channel=${channel}`);

@@ -208,12 +208,12 @@ const OWN_SETTINGS = {
     unit: 'channels',
     about: 'How many channels one WebSocket connection may be subscribed to at a time.',
   }),
-  maxChannelsPerStream: integer('MAX_CHANNELS_PER_STREAM', 64, {
+  maxChannelsPerStream: integer('MAX_CHANNELS_PER_STREAM', 128, {
     min: 1,
     max: 256,
     unit: 'channels',
     about:
-      'How many channels one SSE stream may name. Each adds about 16 bytes to the position that a browser sends back; beyond 8 channels a reconnect from another origin needs a preflight.',
+      'How many channels one SSE stream may name. Not fewer than MAX_CHANNELS_PER_CONNECTION, or the browser client cannot fall back to SSE with all of its channels. Each adds about 16 bytes to the position that a browser sends back; beyond 8 channels a reconnect from another origin needs a preflight.',
   }),
   ...LIMIT_SETTINGS,
   idleTimeoutSeconds: integer('IDLE_TIMEOUT_SECONDS', 40, {

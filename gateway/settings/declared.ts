@@ -169,9 +169,11 @@ export interface Settings {
    */
   readonly MAX_CHANNELS_PER_CONNECTION?: number | string | undefined;
   /**
-   * How many channels one SSE stream may name. Each adds about 16 bytes to the position that a browser
-   * sends back; beyond 8 channels a reconnect from another origin needs a preflight.
-   * Allowed: 1 to 256 channels. Default: 64.
+   * How many channels one SSE stream may name. Not fewer than MAX_CHANNELS_PER_CONNECTION, or the
+   * browser client cannot fall back to SSE with all of its channels. Each adds about 16 bytes to the
+   * position that a browser sends back; beyond 8 channels a reconnect from another origin needs a
+   * preflight.
+   * Allowed: 1 to 256 channels. Default: 128.
    */
   readonly MAX_CHANNELS_PER_STREAM?: number | string | undefined;
   /**
