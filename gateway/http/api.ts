@@ -67,7 +67,8 @@ const batch = z.object({
 
 const audience = z.object({ channel: z.string(), subscribers: z.number() });
 
-export function apiRoutes({ authRoutes, operations, rights, fleet }: ApiParts): Routes {
+/** Its type names each path, so that whoever has something for all of them is told by the compiler of a new one. */
+export function apiRoutes({ authRoutes, operations, rights, fleet }: ApiParts) {
   return {
     '/api/publish': {
       POST: ({ body, caller, address, traceparent }) =>
@@ -113,8 +114,10 @@ export function apiRoutes({ authRoutes, operations, rights, fleet }: ApiParts): 
         return refused === undefined ? listChannels(fleet, query.get('prefix') ?? '') : refusal(refused);
       },
     },
-    ...posts(authRoutes),
-  };
+    '/api/ticket': { POST: postTo(authRoutes['/api/ticket']) },
+    '/api/disconnect': { POST: postTo(authRoutes['/api/disconnect']) },
+    '/api/revoke': { POST: postTo(authRoutes['/api/revoke']) },
+  } satisfies Routes & Record<keyof AuthRoutes, unknown>;
 
   /** The channels over all gateways, by name. */
   async function listChannels(gateways: Fleet, prefix: string): Promise<ApiAnswer> {
@@ -147,15 +150,11 @@ export function localChannels(hub: Hub, prefix: string): unknown {
 }
 
 /** The body may be left out. */
-function posts(routes: AuthRoutes): Routes {
-  const handlers = Object.entries(routes).map(([path, route]: [string, AuthRoute]) => {
-    const post: Handler = async ({ body, caller }) =>
-      body.length === 0
-        ? answer(await route(caller, undefined))
-        : withJson(body, async (value) => answer(await route(caller, value)));
-    return [path, { POST: post }] as const;
-  });
-  return Object.fromEntries(handlers);
+function postTo(route: AuthRoute): Handler {
+  return async ({ body, caller }) =>
+    body.length === 0
+      ? answer(await route(caller, undefined))
+      : withJson(body, async (value) => answer(await route(caller, value)));
 }
 
 export function json(status: number, value: unknown): ApiAnswer {

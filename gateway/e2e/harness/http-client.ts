@@ -17,6 +17,8 @@ export interface Asked {
   readonly headers?: Readonly<Record<string, string>>;
   /** Text or bytes go as they are, everything else as JSON. */
   readonly body?: unknown;
+  /** Gives it up: it then rejects. */
+  readonly signal?: AbortSignal;
 }
 
 /** One request over a connection of its own; resolves when the answer has ended. */
@@ -83,11 +85,12 @@ export class RawStream {
   }
 }
 
-function open(url: string, { method = 'GET', headers = {}, body }: Asked): Promise<IncomingMessage> {
+function open(url: string, { method = 'GET', headers = {}, body, signal }: Asked): Promise<IncomingMessage> {
   const bytes =
     body === undefined || typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
   return new Promise((resolve, reject) => {
-    const asked = request(url, { method, headers: { ...headers }, agent: false }, resolve);
+    const given = signal === undefined ? {} : { signal };
+    const asked = request(url, { method, headers: { ...headers }, agent: false, ...given }, resolve);
     asked.once('error', reject);
     asked.end(bytes);
   });

@@ -4,6 +4,7 @@
  */
 import { comparePositions, type Position } from '../../../broker/broker.ts';
 import type { Answer, Publish } from './checker.ts';
+import type { Acknowledgement } from './liveness.ts';
 import type { PlannedPublish, PlannedRequest } from './plan.ts';
 import { type Attempt, publishBatch, publishOne, WsPublishers } from './publishers.ts';
 
@@ -27,6 +28,8 @@ const PAUSE_MS = 60;
 export class Publishing {
   /** The last id of each channel that was acknowledged. */
   readonly heads = new Map<string, Position>();
+  /** All of them, in the order in which they came. */
+  readonly acknowledgements: Acknowledgement[] = [];
   acknowledged = 0;
   /** Attempts after the first, because that one failed or its outcome was unknown. */
   retries = 0;
@@ -118,6 +121,7 @@ export class Publishing {
     if (attempt.duplicate === true) this.duplicates++;
     const head = this.heads.get(publish.channel);
     if (head === undefined || comparePositions(attempt.id, head) > 0) this.heads.set(publish.channel, attempt.id);
+    if (first) this.acknowledgements.push({ channel: publish.channel, id: attempt.id, at: performance.now() });
     if (first) this.#options.onProgress(++this.acknowledged);
     return true;
   }

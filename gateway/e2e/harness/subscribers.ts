@@ -7,6 +7,7 @@ import { comparePositions, ORIGIN, type Position } from '../../../broker/broker.
 import type { Item, Subscription } from './checker.ts';
 import { type Frame, SseClient, WsClient } from './clients.ts';
 import type { Block } from './event-stream.ts';
+import type { Progress, Step } from './liveness.ts';
 
 /** Where gateways are to be found now, and how long to wait before trying one. */
 export interface Route {
@@ -22,6 +23,8 @@ export interface SubscriberOptions {
   readonly route: Route;
   /** `origin`: all that is kept; `now`: only what is new. */
   readonly from: 'origin' | 'now';
+  /** Each event, as it comes. */
+  readonly onEvent?: (channel: string, data: string) => void;
   /** A subscription continues at this position on a new connection. */
   readonly onResume?: (channel: string, position: Position) => void;
   /**
@@ -36,15 +39,19 @@ export interface SubscriberOptions {
 /** One channel's record: from the first position on, everything that came. */
 class Track {
   readonly items: Item[] = [];
+  /** When it got how far. */
+  readonly steps: Step[] = [];
   /** What is owed to it begins here. One that asked for all that is kept is owed all, wherever the gateway began. */
   start: Position | undefined;
   position: Position | undefined;
   /** Where it stands once the gap has come that it was told of: its connection may end before that. */
   #behindGap: Position | undefined;
   readonly #from: 'origin' | 'now';
+  readonly #onEvent: ((data: string) => void) | undefined;
 
-  constructor(from: 'origin' | 'now') {
+  constructor(from: 'origin' | 'now', onEvent?: (data: string) => void) {
     this.#from = from;
+    this.#onEvent = onEvent;
   }
 
   /** Where to continue: nothing stands for "new events only". */
@@ -65,17 +72,25 @@ class Track {
   /** `stands`: where it continues from, where the transport tells. */
   gap(after: Position, id: Position, stands?: Position): void {
     this.items.push({ type: 'gap', after, id, ...(stands === undefined ? {} : { stands }) });
+    this.#reached(id); // what lies before it can't be had
     this.position = stands ?? this.#behindGap ?? this.position;
     this.#behindGap = undefined;
   }
 
   event(id: Position, data: string): void {
     this.items.push({ type: 'event', id, data });
+    this.#reached(id);
     this.position = id;
     this.#behindGap = undefined;
+    this.#onEvent?.(data);
+  }
+
+  #reached(id: Position): void {
+    this.steps.push({ at: performance.now(), id });
   }
 
   #stand(position: Position, recovered: boolean): void {
+    this.#reached(recovered ? position : ORIGIN);
     if (recovered) this.position = position;
     this.#behindGap = recovered ? undefined : position;
   }
@@ -105,7 +120,10 @@ abstract class Subscriber {
     this.#route = options.route;
     this.#onResume = options.onResume;
     this.#silenceLimitMs = options.silenceLimitMs;
-    this.tracks = new Map(options.channels.map((channel) => [channel, new Track(options.from)]));
+    const { from, onEvent } = options;
+    this.tracks = new Map(
+      options.channels.map((channel) => [channel, new Track(from, onEvent && ((data) => onEvent(channel, data)))]),
+    );
   }
 
   /** Begins on this gateway. Later ones are chosen by the route. */
@@ -149,6 +167,13 @@ abstract class Subscriber {
       start: start ?? ORIGIN,
       items,
     }));
+  }
+
+  /** How far it was when, by channel; nothing of those that it has not begun. */
+  progress(): Progress[] {
+    return [...this.tracks].flatMap(([channel, { steps }]) =>
+      steps.length === 0 ? [] : [{ subscriber: this.name, channel, steps }],
+    );
   }
 
   /** Destroys the socket of now, if there is one. */
