@@ -349,7 +349,9 @@ export class Channel {
     const { ring } = this;
     const replay = await read();
     const last = replay.events.at(-1)?.id ?? replay.start;
-    const ahead = (): boolean => last === replay.head && ring.seqAfter(last) === undefined;
+    // The first page of a tail may lie beyond the ring's head altogether, and yet end before the channel's.
+    const mayBeAhead = last === replay.head || replay.isTailsBegin === true;
+    const ahead = (): boolean => mayBeAhead && ring.seqAfter(replay.head) === undefined;
     // An unknown position may be the first sign of a fork: the ring must not bring back what the history has lost. Not so where it is older than the
     // history's end, which the ring has: whoever stands there has seen nothing that comes behind it.
     const trimmed = (): boolean =>

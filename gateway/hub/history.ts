@@ -11,7 +11,11 @@ import type { Replay } from './subscription.ts';
 export interface Replayable extends Replay {
   /** Whether nothing is missing between the position asked for and the first event. */
   readonly known: boolean;
+  /** Whether it is the first page of a tail of several. */
+  readonly isTailsBegin?: boolean;
 }
+
+type Read = Page & Pick<Replayable, 'isTailsBegin'>;
 
 /** A read that several may wait for. */
 interface Shared {
@@ -55,16 +59,16 @@ export class History {
     return this.#queue.run(asker, bytes, () => this.#broker.readTail(channel, limit));
   }
 
-  async #beginOfTail(channel: string, limit: number, asker: Asker): Promise<Page> {
+  async #beginOfTail(channel: string, limit: number, asker: Asker): Promise<Read> {
     const tail = await this.tail(channel, limit, asker);
     if (!tail.more || tail.events.length === limit) return tail;
     const start = await this.#queue.run(asker, PAGE_BYTES, () => this.#broker.tailStart(channel, limit));
     // Where its first ones are gone by now, the tail begins with what is left: whoever asks for one is promised no certain event.
-    return { ...(await this.after(channel, start, asker)), known: true };
+    return { ...(await this.after(channel, start, asker)), known: true, isTailsBegin: true };
   }
 
   /** Whoever asks for a read that waits or is under way gets the same answer. It is done unless all of them are gone, and charged to the first. */
-  #shared(key: string, channel: string, asker: Asker, from: (all: Asker) => Promise<Page>): Promise<Replayable> {
+  #shared(key: string, channel: string, asker: Asker, from: (all: Asker) => Promise<Read>): Promise<Replayable> {
     const running = this.#reads.get(key);
     if (running !== undefined) {
       running.askers.push(asker);
