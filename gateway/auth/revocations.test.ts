@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { BrokerUnavailable } from '../../broker/broker.ts';
 import { MemoryBroker, MemoryStore } from '../../broker/memory.ts';
 import { until } from '../../broker/testing/until.ts';
 import { MAX_REVOKED, REVOKED_KEPT_MS, REVOKED_TOKENS, withOwnChannels } from '../fleet/own-channels.ts';
@@ -88,7 +89,7 @@ test('a revocation holds until the token ends, and is forgotten then', async () 
   await revocations.revoke('longer', clock.now + 2_000);
   await revocations.revoke('longer', clock.now + 500);
   await revocations.revoke('endless', undefined);
-  assert.equal(await revocations.revoke('over', clock.now), false);
+  assert.equal(await revocations.revoke('over', clock.now - 5 * 60_000), false);
   clock.now += 1_000;
   assert.deepEqual(
     ['short', 'longer', 'endless'].map((id) => revocations.isRevoked(id)),
@@ -225,4 +226,53 @@ test('whatever is missed and whenever, after the next look all gateways know the
     }),
     { numRuns: 200 },
   );
+});
+
+test('what Redis lost is stored again by gateways that know, once however many they are, for those that start later', async () => {
+  const { store, open } = world();
+  const [a, b] = [open(), open()];
+  await a.revocations.start();
+  await b.revocations.start();
+  for (const token of ['t1', 't2', 't3']) await a.revocations.revoke(token, undefined);
+  await delivered();
+  store.channels.clear(); // as a Redis without persistence that was started anew
+  await b.revocations.revoke('t4', undefined); // a channel that begins anew is no whole one either
+  await delivered();
+  await Promise.all([a.revocations.tend(), b.revocations.tend()]);
+  await delivered();
+  const late = open();
+  await late.revocations.start();
+  for (const token of ['t1', 't2', 't3', 't4']) assert.equal(late.revocations.isRevoked(token), true, token);
+  assert.equal(store.channels.get(REVOKED_TOKENS)?.stream?.events.length, 4);
+});
+
+test('what could not be stored again is tried again', async () => {
+  const { store, open } = world();
+  const { broker, revocations } = open();
+  await revocations.start();
+  await revocations.revoke('t1', undefined);
+  await delivered();
+  store.channels.clear();
+  const publish = broker.publish.bind(broker);
+  broker.publish = () => Promise.reject(new BrokerUnavailable('away'));
+  await assert.rejects(revocations.tend(), BrokerUnavailable);
+  broker.publish = publish;
+  await revocations.tend();
+  const late = open();
+  await late.revocations.start();
+  assert.equal(late.revocations.isRevoked('t1'), true);
+});
+
+test('a gateway whose clock is ahead revokes for those by whose clocks the token still holds', async () => {
+  const { clock, open, store } = world();
+  const here = open();
+  await here.revocations.start();
+  const endsMs = clock.now + 60_000;
+  clock.now += 2 * 60_000; // a minute too late by this clock
+  assert.equal(await here.revocations.revoke('t1', endsMs), true);
+  assert.equal(store.channels.get(REVOKED_TOKENS)?.stream?.events.length, 1);
+  clock.now = endsMs - 1;
+  const right = open();
+  await right.revocations.start();
+  assert.equal(right.revocations.isRevoked('t1'), true);
 });

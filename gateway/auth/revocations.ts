@@ -4,6 +4,7 @@
  *
  * Only grows and forgets: in what order revocations come, and how often, makes no difference. Knows no connection.
  */
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { type Broker, type Event, ORIGIN, type Position } from '../../broker/broker.ts';
 import { MAX_REVOKED, REVOKED_KEPT_MS, REVOKED_TOKENS } from '../fleet/own-channels.ts';
@@ -15,6 +16,10 @@ import type { Authenticated } from './authenticator.ts';
 /** How often `tend` is to be called. */
 export const REVOCATION_CHECK_MS = 5_000;
 const PAGE = 1_000;
+/** Revocations that are stored again at once. */
+const RESTORED_AT_ONCE = 256;
+/** How far this gateway's clock may be ahead of others that still take the token. */
+const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
 const revocation = z.object({ jti: z.string(), untilMs: z.number() });
 
@@ -36,6 +41,8 @@ export class Revocations {
   #listening = false;
   #ready = false;
   #reading: Promise<void> | undefined;
+  /** What was read since the chain broke; undefined where it did not, or where all that Redis lost is stored again. */
+  #seen: Set<string> | undefined;
   /** Whether something may have been stored that the read under way began too early to see. */
   #again = false;
 
@@ -72,14 +79,13 @@ export class Revocations {
 
   /**
    * Revokes a token on all gateways until it ends; one that has no end, or a later one, for `REVOKED_KEPT_MS`. When it resolves that is stored, and
-   * known here; false where the token has ended already, so that there is nothing to do. Rejects with `BrokerUnavailable`, and may be repeated.
+   * known here; false where the token ended more than `CLOCK_TOLERANCE_MS` ago, so that there is nothing to do. Rejects with `BrokerUnavailable`, and may be repeated.
    */
   async revoke(tokenId: string, expiresAtMs: number | undefined): Promise<boolean> {
-    const { broker, now } = this.#parts;
+    const { now } = this.#parts;
     const untilMs = Math.min(expiresAtMs ?? Number.POSITIVE_INFINITY, now() + REVOKED_KEPT_MS);
-    if (untilMs <= now()) return false;
-    const data: z.infer<typeof revocation> = { jti: tokenId, untilMs };
-    await broker.publish(REVOKED_TOKENS, { name: 'revoked', data: JSON.stringify(data) });
+    if (untilMs + CLOCK_TOLERANCE_MS <= now()) return false;
+    await this.#store(tokenId, untilMs, false);
     this.#learn(tokenId, untilMs);
     return true;
   }
@@ -125,6 +131,7 @@ export class Revocations {
         while (await this.#readPage());
       }
       this.#ready = true;
+      await this.#restore();
     } finally {
       this.#reading = undefined; // in one step with the last look at `#again`, or a call in between would wait for nothing
     }
@@ -137,15 +144,40 @@ export class Revocations {
     for (const event of page.events) this.#take(event);
     // What was lost in a failover may have had any ids, so where the chain is broken nothing but the beginning is a safe place.
     const broken = !page.known && from !== ORIGIN;
+    if (broken) this.#seen = new Set();
     this.#position = broken ? ORIGIN : (page.events.at(-1)?.id ?? page.head);
     return broken || page.more;
+  }
+
+  /**
+   * Stores again what Redis has lost and this gateway knows, so that gateways that start later know it, too. All gateways that know do so, each
+   * with the same key: one of them stores it.
+   */
+  async #restore(): Promise<void> {
+    const seen = this.#seen;
+    if (seen === undefined) return;
+    const now = this.#parts.now();
+    const lost = [...this.#revoked].filter(([tokenId, untilMs]) => untilMs > now && !seen.has(tokenId));
+    for (let from = 0; from < lost.length; from += RESTORED_AT_ONCE)
+      await Promise.all(
+        lost.slice(from, from + RESTORED_AT_ONCE).map(([jti, untilMs]) => this.#store(jti, untilMs, true)),
+      );
+    this.#seen = undefined; // not where that failed: `tend` tries again
+  }
+
+  async #store(jti: string, untilMs: number, restored: boolean): Promise<void> {
+    const data: z.infer<typeof revocation> = { jti, untilMs };
+    const key = restored ? { key: `restored ${createHash('sha256').update(jti).digest('base64url')}` } : {};
+    await this.#parts.broker.publish(REVOKED_TOKENS, { name: 'revoked', data: JSON.stringify(data), ...key });
   }
 
   #take({ data }: Event): void {
     const parsed = revocation.safeParse(readInternal(data));
     // What a gateway of another version revokes in another form is none of this one's tokens.
-    if (parsed.success) this.#learn(parsed.data.jti, parsed.data.untilMs);
-    else this.#parts.onUnreadable(REVOKED_TOKENS);
+    if (parsed.success) {
+      this.#seen?.add(parsed.data.jti);
+      this.#learn(parsed.data.jti, parsed.data.untilMs);
+    } else this.#parts.onUnreadable(REVOKED_TOKENS);
   }
 
   #learn(tokenId: string, untilMs: number): void {
