@@ -134,6 +134,7 @@ export class Operations {
     return this.#read(caller, source, async (asker) => {
       const page = await this.#parts.reads.run(asker, maxReplyBytes, () => this.#page(query, maxReplyBytes));
       asker.onRead?.(page.events.reduce((sum, { data }) => sum + data.length, 0));
+      if (asker.gone?.() === true) throw new AskerGone(); // to write the answer costs more than the read did
       return historyFields(query, page, maxReplyBytes);
     });
   }
@@ -155,6 +156,7 @@ export class Operations {
       const list = await reads.run(asker, MEMBERS_BYTES, () => members.list(channel, limit, limits.maxReplyBytes));
       const { bytes, ...fields } = list;
       asker.onRead?.(bytes);
+      if (asker.gone?.() === true) throw new AskerGone();
       return { channel, ...fields };
     });
   }

@@ -42,6 +42,22 @@ describe('behind nginx', () => {
     certificates.remove();
   });
 
+  test('a flood of requests from one address is refused as the gateways do it, and other paths are served', async (t) => {
+    const nginx = await NginxProcess.start(urls, { apiRequests: 5 });
+    t.after(() => nginx.stop());
+    const ask = () => call(`${nginx.url}/api/history?channel=calm`);
+    const answers = await Promise.all(Array.from({ length: 60 }, ask));
+    const refused = answers.find(({ status }) => status === 429);
+    assert.ok(
+      answers.some(({ status }) => status === 200),
+      'some are let through',
+    );
+    assert.ok(refused !== undefined, 'more than that are not');
+    assert.match(refused.text, /"code":"too_many"/);
+    assert.equal((await call(`${nginx.url}/healthz`)).status, 200);
+    await until('it is let through again', async () => (await ask()).status === 200);
+  });
+
   test('a page holds twelve streams and a WebSocket by HTTP/2, and nobody misses anything while nginx is reloaded under load', async (t) => {
     const secure = await NginxProcess.start(urls, { tls: certificates.make('nginx'), shutdownSeconds: 1 });
     const plain = await NginxProcess.start(urls, { shutdownSeconds: 1 });

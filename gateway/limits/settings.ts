@@ -137,7 +137,7 @@ export const LIMIT_SETTINGS = {
   ),
   maxAddressReadBytesPerSecond: limit(
     'MAX_ADDRESS_READ_BYTES_PER_SECOND',
-    41_943_040,
+    20_971_520,
     10_737_418_240,
     'bytes per second',
     'The same for all that comes from one client address and shows neither token nor API key, by HTTP and over every connection. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS.',

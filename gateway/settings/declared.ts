@@ -294,7 +294,7 @@ export interface Settings {
   /**
    * The same for all that comes from one client address and shows neither token nor API key, by HTTP and
    * over every connection. Addresses count as for MAX_CONNECTIONS_PER_ADDRESS. 0 sets no limit.
-   * Allowed: 0 to 10737418240 bytes per second. Default: 41943040.
+   * Allowed: 0 to 10737418240 bytes per second. Default: 20971520.
    */
   readonly MAX_ADDRESS_READ_BYTES_PER_SECOND?: number | string | undefined;
   /**

@@ -23,6 +23,8 @@ export interface NginxOptions {
   readonly tls?: Made;
   /** Of each of two workers, to clients and to gateways together; 4,000 unless given. */
   readonly connections?: number;
+  /** Requests below /api/ per second of one address, and at once; as handed out unless given. */
+  readonly apiRequests?: number;
   /** For how long the workers of before a reload go on. */
   readonly shutdownSeconds?: number;
 }
@@ -123,6 +125,7 @@ function writeConfiguration(
     plainPort,
     tls,
     connections = 4_000,
+    apiRequests,
     shutdownSeconds,
   }: NginxOptions & { readonly port: number; readonly plainPort: number },
 ): void {
@@ -146,7 +149,12 @@ function writeConfiguration(
   ]);
   writeUpstream(folder, gateways);
   const server = 'passerelle/server.conf';
-  adapt(join(CONFIGURATION, server), server, [['/var/log/nginx/passerelle.log', `${folder}/passerelle.log`]]);
+  adapt(join(CONFIGURATION, server), server, [
+    ['/var/log/nginx/passerelle.log', `${folder}/passerelle.log`],
+    ...(apiRequests === undefined ? [] : [['burst=4000', `burst=${apiRequests}`] as const]),
+  ]);
+  const rates = 'passerelle/gateways.conf';
+  if (apiRequests !== undefined) adapt(join(CONFIGURATION, rates), rates, [['rate=2000r/s', `rate=${apiRequests}r/s`]]);
   if (tls === undefined)
     adapt(join(CONFIGURATION, 'passerelle-plain.conf'), 'conf.d/passerelle.conf', [
       ['listen 8080;', `listen 127.0.0.1:${port};`],
