@@ -37,8 +37,22 @@ export function openCommands(target: RedisTarget, timeoutMs: number): Redis | Cl
       redisOptions: common(target, timeoutMs),
     },
   );
-  cluster.on('+node', nameAskedHost);
+  cluster.on('+node', (node) => nameAskedHost(withoutHiddenFacts(node)));
   return cluster;
+}
+
+/**
+ * ioredis takes a connection for ready once INFO has answered that nothing is being loaded, and for broken where INFO is forbidden or renamed.
+ * Here it learns only whether the server answers at all, by which it notices a password that is refused: `server-check.ts` looks at the rest.
+ */
+function withoutHiddenFacts(redis: Redis): Redis {
+  const ask = redis.info.bind(redis);
+  const info = (callback: (error: Error | null, facts?: string) => void): Promise<void> =>
+    ask().then(
+      (facts) => callback(null, facts.replace('loading:1', 'loading:0')),
+      (error: Error) => (/^(NOPERM|ERR unknown command)/.test(error.message) ? callback(null, '') : callback(error)),
+    );
+  return Object.assign(redis, { info });
 }
 
 /**
@@ -76,20 +90,25 @@ function namedNode([name, ...rest]: readonly unknown[], host: string): unknown[]
 /** A connection to one node of a cluster, for its sharded subscriptions. */
 export function openNodeSubscriber(target: RedisTarget, nodeKey: string, timeoutMs: number): Redis {
   const colon = nodeKey.lastIndexOf(':');
-  return new Redis({
-    ...common(target, timeoutMs),
-    ...single(),
-    host: nodeKey.slice(0, colon),
-    port: Number(nodeKey.slice(colon + 1)),
-  });
+  const host = nodeKey.slice(0, colon);
+  const port = Number(nodeKey.slice(colon + 1));
+  return withoutHiddenFacts(new Redis({ ...common(target, timeoutMs), ...single(), host, port }));
 }
 
 /** A connection to a standalone server or to the master that the Sentinels name. */
 export function openSingle(target: Exclude<RedisTarget, { kind: 'cluster' }>, timeoutMs: number): Redis {
-  const options = { ...common(target, timeoutMs), ...single(), db: target.db };
-  if (target.kind === 'standalone') return new Redis({ ...options, ...target.address });
-  return new Redis({
-    ...options,
+  return withoutHiddenFacts(
+    new Redis({
+      ...common(target, timeoutMs),
+      ...single(),
+      db: target.db,
+      ...(target.kind === 'standalone' ? target.address : bySentinels(target, timeoutMs)),
+    }),
+  );
+}
+
+function bySentinels(target: Extract<RedisTarget, { kind: 'sentinel' }>, timeoutMs: number): RedisOptions {
+  return {
     sentinels: target.sentinels.map((node) => ({ ...node })),
     name: target.masterName,
     role: 'master',
@@ -99,7 +118,7 @@ export function openSingle(target: Exclude<RedisTarget, { kind: 'cluster' }>, ti
     ...(target.sentinelUsername === undefined ? {} : { sentinelUsername: target.sentinelUsername }),
     ...(target.sentinelPassword === undefined ? {} : { sentinelPassword: target.sentinelPassword }),
     ...(target.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tlsOf(target) } : {}),
-  });
+  };
 }
 
 /** A connection to each Sentinel, for what it publishes. Each finds its way back by itself, and subscribes anew. */
@@ -129,8 +148,6 @@ function common(target: RedisTarget, timeoutMs: number): RedisOptions {
     connectTimeout: timeoutMs,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     keepAlive: 10_000,
-    // It fails for good where INFO is renamed or forbidden; `server-check.ts` looks at what it would.
-    enableReadyCheck: false,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
     // With resending off, this is what rejects the commands in flight as soon as their connection closes.

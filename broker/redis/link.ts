@@ -142,9 +142,7 @@ export class Link {
       if (server.state === 'usable') return this.#use();
       if (server.state === 'lost') return;
       if (server.state === 'replaced') return connection.disconnect(true);
-      const reason = server.state === 'loading' ? 'Redis is loading its data from disk.' : server.reason;
-      // A password that was refused is known already, and tells more than that one is asked for.
-      if (!(reason.startsWith('NOAUTH') && this.#lastError?.startsWith('WRONGPASS'))) this.#lastError = reason;
+      this.#lastError = server.state === 'loading' ? 'Redis is loading its data from disk.' : server.reason;
       this.gate.shut(this.reason);
       this.#parts.onChange();
       // It may end loading, become a master, or be set up otherwise, and keep the connection.
