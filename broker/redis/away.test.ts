@@ -101,7 +101,7 @@ it('does not send what has ceased to hold while it waited', async (t) => {
 
 it('refuses what would wait beyond the limit, at once', async (t) => {
   const { broker } = await scene(t, { maxWaiting: 2, maxInFlight: 2 }, (server) => server.kill());
-  const waiting = [broker.publish('plain:a', message), broker.heads(['plain:a'])];
+  const waiting = [broker.publish('plain:a', message), broker.publish('plain:b', message)];
   const subscribing = [broker.subscribe('plain:a'), broker.subscribe('plain:b')];
   const settled = Promise.allSettled([...waiting, ...subscribing]);
   await assert.rejects(broker.publish('plain:a', message), /Too many calls wait/);
