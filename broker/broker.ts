@@ -192,6 +192,9 @@ export interface Broker {
 
   status(): BrokerStatus;
 
+  /** The time of day by the clock that ids bear and retention goes by, in epoch milliseconds. Where it is missing that is this machine's. */
+  nowMs?(): number;
+
   /**
    * The engine's shards, each with a channel whose name begins with `prefix`, by which it can be tried out. Another channel where the one
    * before lives elsewhere now; empty while the shards are not known.

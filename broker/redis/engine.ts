@@ -26,6 +26,7 @@ import {
 import { GRACE_MS, type Presence } from '../presence.ts';
 import type { Vault } from '../vault.ts';
 import { openNodeSubscriber, openSentinels, openSingle, Watchdog } from './connections.ts';
+import { EngineClock } from './engine-clock.ts';
 import { FailoverWatch } from './failover-watch.ts';
 import { Keys, slotOf } from './keys.ts';
 import { Link } from './link.ts';
@@ -57,6 +58,9 @@ export interface RedisBrokerOptions {
 
 const EMPTY_PAGE: Page = { events: [], start: ORIGIN, head: ORIGIN, known: true, more: false };
 
+/** How often Redis is asked for its time. */
+const CLOCK_MS = 5_000;
+
 /** Last ids that are asked for at a time. */
 const HEADS_AT_ONCE = 1_000;
 
@@ -71,6 +75,8 @@ export class RedisBroker implements Broker {
   readonly #commands: Link;
   /** Reads have a connection of their own, so that no publish waits behind what they bring. */
   readonly #reads: Link;
+  readonly #clock: EngineClock;
+  readonly #clockTimer: NodeJS.Timeout;
   readonly #subscriptions: Subscriptions;
   readonly #watchdog: Watchdog;
   readonly #failovers: FailoverWatch | undefined;
@@ -101,7 +107,13 @@ export class RedisBroker implements Broker {
       onChange,
       onTurnEnd: () => this.#scripts.flush(),
     });
-    this.#reads = new Link({ target, gate, onChange });
+    this.#reads = new Link({ target, gate, onChange, onUsable: () => void this.#clock.ask() });
+    this.#clock = new EngineClock({
+      ask: () => this.#reads.send('TIME', []),
+      clock: () => performance.now(),
+      now: Date.now,
+    });
+    this.#clockTimer = setInterval(() => this.#reads.ready && void this.#clock.ask(), CLOCK_MS).unref();
     const publishCommand = target.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH';
     const sendRead: Send = (command, args) => this.#reads.send(command, args);
     this.#scripts = new Scripts({
@@ -196,6 +208,10 @@ export class RedisBroker implements Broker {
     return this.#subscriptions.unsubscribe(this.#keys.events(channel));
   }
 
+  nowMs(): number {
+    return this.#clock.nowMs();
+  }
+
   status(): BrokerStatus {
     return this.#status;
   }
@@ -217,6 +233,7 @@ export class RedisBroker implements Broker {
     if (this.#closed) return;
     this.#closed = true;
     this.#watchdog.stop();
+    clearInterval(this.#clockTimer);
     this.#failovers?.close();
     this.#subscriptions.close();
     for (const waiter of this.#connecting) waiter.reject(closed());

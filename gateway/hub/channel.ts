@@ -255,7 +255,7 @@ export class Channel {
   /** Goes on from the last event that the ring and the history share; where there is none, with what the history has. */
   #rejoin(tail: Page): void {
     const { ring } = this;
-    const shared = tail.events.findLastIndex((event) => ring.seqAfter(event.id) !== undefined);
+    const shared = tail.events.findLastIndex((event) => ring.holds(event));
     const ancestor = tail.events[shared]?.id ?? tail.start;
     if (ring.seqAfter(ancestor) !== undefined) {
       ring.rewind(ancestor);

@@ -24,6 +24,7 @@ describe('ring', () => {
     assert.equal(ring.accept(event('9-0', '8-0')), 'hole');
     assert.equal(ring.accept(event('3-0', '2-0')), 'hole', 'too old to be known: the history must say');
     assert.equal(ring.accept(event('6-5', '6-0')), 'hole', 'a fork, whose id lies among those it has');
+    assert.equal(ring.accept(event('7-0', '5-0')), 'hole', 'another event under an id that was lost and given anew');
     assert.equal(ring.accept(event('8-0', '7-0')), 'next');
     assert.deepEqual(ids(ring), ['5-0', '6-0', '7-0', '8-0']);
   });

@@ -83,7 +83,15 @@ export class Ring {
       this.#append(event, head); // `head` and `event.prev` are equal: keeping one string makes later comparisons cheap
       return 'next';
     }
-    return this.seqAfter(event.id) === undefined ? 'hole' : 'known';
+    return this.holds(event) ? 'known' : 'hole';
+  }
+
+  /** Whether this very event is here, or the ring begins after it. After a failover one id may stand for two events: what follows upon another event is another one. */
+  holds({ id, prev }: Pick<Event, 'id' | 'prev'>): boolean {
+    const seq = this.seqAfter(id);
+    if (seq === undefined) return false;
+    const held = this.#events[seq - 1 - this.#firstSeq];
+    return held === undefined || held.prev === prev;
   }
 
   /** Appends what a read of the history after the ring's head brought. */

@@ -45,7 +45,7 @@ export function buildCore(parts: CoreParts) {
   const presenceMode = presenceModeOf(config.namespaces);
 
   const reads = buildReads(config, clock);
-  const hub = buildHub(config, broker, reads, meters, now);
+  const hub = buildHub(config, broker, reads, meters, () => broker.nowMs?.() ?? now());
   const fleet = new Fleet({
     broker,
     gatewayId: config.gatewayId,
