@@ -56,7 +56,7 @@ describe('one client beside healthy ones', () => {
   const members: WsClient[] = [];
   before(async () => {
     redis = await startStandalone();
-    const env = { REDIS_URL: redis.url };
+    const env = { REDIS_URL: redis.url, TRUSTED_PROXIES: '1' };
     gateways = await Promise.all([GatewayProcess.start({ env }), GatewayProcess.start({ env })]);
     for (const { url } of gateways)
       await until('it is ready', async () => (await call(`${url}/readyz`)).status === 200);

@@ -10,6 +10,9 @@ import { type Frame, WsClient } from './clients.ts';
 import { post } from './http-client.ts';
 import { handshake, OPCODE, wireFrame } from './raw-socket.ts';
 
+/** Where abusers come from, for gateways that trust a proxy: what they are punished for is not to fall back on the healthy ones. */
+const ADDRESS = '203.0.113.7';
+
 /** One that goes on until it is stopped. */
 export interface Abuser {
   stop(): void;
@@ -18,25 +21,30 @@ export interface Abuser {
 /** A WebSocket that sends these frames as fast as its socket takes them, and never reads. Whenever it is cut off it comes back, and sends them again. */
 export function unreadFrames(gateway: string, frames: readonly object[]): Abuser {
   const bytes = frames.map((frame) => wireFrame({ opcode: OPCODE.text, payload: Buffer.from(JSON.stringify(frame)) }));
-  return unread(gateway, Buffer.concat([Buffer.from(handshake()), ...bytes]));
+  return connecting(gateway, (socket) => {
+    // What comes in one piece with the handshake would be no frame.
+    socket.once('data', () => {
+      socket.pause();
+      socket.write(Buffer.concat(bytes));
+    });
+    socket.write(handshake({ 'X-Forwarded-For': ADDRESS }));
+  });
 }
 
 /** A GET whose answer is never read. Whenever it is cut off it is sent again. */
 export function unreadGet(gateway: string, path: string): Abuser {
-  return unread(gateway, Buffer.from(`GET ${path} HTTP/1.1\r\nHost: gateway\r\n\r\n`));
+  return connecting(gateway, (socket) => {
+    socket.pause();
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: gateway\r\nX-Forwarded-For: ${ADDRESS}\r\n\r\n`);
+  });
 }
 
 /** A GET that is given up as soon as it was sent, over and over. */
 export function abandonedGets(gateway: string, path: string): Abuser {
   return connecting(gateway, (socket) => {
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: gateway\r\n\r\n`, () => socket.destroy());
-  });
-}
-
-function unread(gateway: string, bytes: Buffer): Abuser {
-  return connecting(gateway, (socket) => {
-    socket.pause();
-    socket.write(bytes);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: gateway\r\nX-Forwarded-For: ${ADDRESS}\r\n\r\n`, () =>
+      socket.destroy(),
+    );
   });
 }
 
