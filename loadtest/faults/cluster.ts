@@ -4,7 +4,15 @@ import { Keys, slotOf } from '../../broker/redis/keys.ts';
 import type { RedisServer } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
 import type { Random } from '../../gateway/e2e/harness/plan.ts';
-import { killAhead, killInStep, type Pair, replication, restartReplica, stopUntilReplaced } from './failover.ts';
+import {
+  killAhead,
+  killAheadClockBehind,
+  killInStep,
+  type Pair,
+  replication,
+  restartReplica,
+  stopUntilReplaced,
+} from './failover.ts';
 import type { Fault } from './fault.ts';
 import { flush } from './redis.ts';
 import { CHANNELS, type World } from './world.ts';
@@ -27,6 +35,13 @@ export const CLUSTER_FAULTS: readonly Fault[] = [
     forms: FORMS,
     weight: 3,
     inject: async (world, random) => whole(world, killAhead(world, await pair(world, random), random)),
+  },
+  {
+    name: 'cluster master killed, tail lost, clock behind',
+    lane: 'redis',
+    forms: FORMS,
+    weight: 2,
+    inject: async (world, random) => whole(world, killAheadClockBehind(world, await pair(world, random), random)),
   },
   {
     name: 'cluster master stopped, replaced and continued',

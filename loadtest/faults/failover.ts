@@ -1,14 +1,17 @@
 /** How a master is brought to be replaced by its replica, with what it had not sent to it lost or not. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Keys } from '../../broker/redis/keys.ts';
 import type { RedisServer } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
 import type { Random } from '../../gateway/e2e/harness/plan.ts';
-import type { World } from './world.ts';
+import { CHANNELS, type World } from './world.ts';
 
 /** A Sentinel that was not scheduled for two seconds starts no failover for thirty. */
 const FAILOVER_LIMIT_MS = 90_000;
 /** Publishes wait for so long at most, and then say that their outcome is unknown. */
 const PAUSE_MS = 6_000;
+/** How far the clock is behind: longer than a failover takes. */
+const AHEAD_MS = 12_000;
 
 export interface Pair {
   readonly master: RedisServer;
@@ -40,8 +43,35 @@ export async function killInStep(world: World, pair: Pair): Promise<boolean> {
   return true;
 }
 
-/** The master is killed after its replica got nothing for a while: what was acknowledged in that time is lost. */
-export async function killAhead(world: World, pair: Pair, random: Random): Promise<boolean> {
+/**
+ * The same as `killAhead`, with the clock of the new master behind that of the old one: it hands out ids that the lost tail had. What matters of clocks is
+ * only how they stand to a channel's last id, so that id is moved ahead on both, while they are in step, instead of a clock: then both number their
+ * events from there on, until their clocks have come as far.
+ */
+export async function killAheadClockBehind(world: World, pair: Pair, random: Random): Promise<boolean> {
+  const { master, replica } = pair;
+  await inStep(replica);
+  const ahead = Date.now() + AHEAD_MS;
+  let moved = 0;
+  for (const channel of CHANNELS) {
+    const stream = new Keys('passerelle').stream(channel);
+    if ((await world.redis.masterOf(stream)) !== master) continue;
+    const took = await master.command('XSETID', stream, `${ahead}-0`).then(
+      () => 1,
+      () => 0, // no stream just now
+    );
+    moved += took;
+  }
+  const equal = async () => (await offset(replica)) === (await offset(master));
+  await until('the replica knows of it', equal, PAUSE_MS).catch(() => undefined); // it is written to all the time: as good as it gets
+  const lost = await killAhead(world, pair, random, ahead);
+  // Other faults say by the clock what may be lost.
+  while (Date.now() <= ahead) await sleep(20);
+  return lost && moved > 0;
+}
+
+/** The master is killed after its replica got nothing for a while: what was acknowledged in that time is lost, up to the time `lostUntil` if that is later. */
+export async function killAhead(world: World, pair: Pair, random: Random, lostUntil = 0): Promise<boolean> {
   const { master, replica, asReplicaOf } = pair;
   const from = Date.now() - 1;
   // The replica finds no way back to it.
@@ -50,7 +80,7 @@ export async function killAhead(world: World, pair: Pair, random: Random): Promi
   await sleep(200 + random.below(800));
   const ahead = Number(await offset(master)) > Number(await offset(replica));
   await master.kill();
-  world.losses.push({ from, until: Date.now() });
+  world.losses.push({ from, until: Math.max(lostUntil, Date.now()) });
   await replaced(world, pair);
   await master.start(asReplicaOf(replica));
   await inStep(master);

@@ -42,9 +42,10 @@ const TROUBLES: readonly { name: string; inject(links: UnrulyProxy, strike: Stri
       name: 'delayed',
       inject: async (links, strike, random) => {
         strike.count = links.links;
+        const usual = links.delayMs;
         links.delay(50 + random.below(900));
         await sleep(500 + random.below(1_500));
-        links.delay(0);
+        links.delay(usual);
       },
     },
   ];

@@ -42,6 +42,23 @@ test('there are as many as asked for, and none that the form can not suffer', ()
   }
 });
 
+test('what is published is of every size from one byte to a megabyte, and no two are the same', () => {
+  const generator = planRequests(CHANNELS, 11);
+  const data = Array.from({ length: 3_000 }, () =>
+    generator.next().value.publishes.map((publish) => publish.data),
+  ).flat();
+  const sizes = data.map(({ length }) => length);
+  assert.equal(new Set(data).size, data.length);
+  assert(Math.min(...sizes) <= 3);
+  assert(Math.max(...sizes) > 700_000 && Math.max(...sizes) <= 1_000_000);
+  for (const [least, most] of [
+    [1_000, 10_000],
+    [10_000, 100_000],
+    [100_000, 1_000_000],
+  ] as const)
+    assert(sizes.some((size) => size >= least && size < most));
+});
+
 test('no two faults have one name', () => {
   assert.equal(new Set(FAULTS.map(({ name }) => name)).size, FAULTS.length);
 });

@@ -28,6 +28,11 @@ const PAUSES_MS: Readonly<Record<Lane, number>> = { links: 1_600, gateways: 1_00
 /** What a careless frame or stream encoder would stumble over. */
 const TEXTS = ['plain', 'two\nlines\r\nand\rmore', '\u2028\u2029 and \u0000', 'data: x\n\nid: 9-9', '« é 𝄞 »'];
 const LARGEST_BATCH = 20;
+/** One event in so many is a bare number, of one byte at first; one in so many is large, up to the most. */
+const SMALL_EACH = 10;
+const LARGE_EACH = 80;
+const LARGEST_BYTES = 1_000_000;
+const LARGE_BYTES = 1_000;
 
 export function planFaults(
   faults: readonly Fault[],
@@ -85,13 +90,13 @@ export function planSubscribers(
 export function* planRequests(channels: readonly string[], seed: number): Generator<PlannedRequest, never> {
   const random = new Random(seed);
   let number = 0;
-  const publish = (channel: string): PlannedPublish => {
+  const publish = (channel: string, route: PlannedRequest['route']): PlannedPublish => {
     number++;
     const keyed = random.below(4) > 0;
     return {
       channel,
       ...(keyed ? { key: `key-${seed}-${number}` } : {}),
-      data: JSON.stringify({ number, text: random.pick(TEXTS) }),
+      data: dataOf(number, random, route !== 'batch'),
       // Repeated with its key after it was acknowledged, which must change nothing.
       repeated: keyed && random.below(10) === 0,
     };
@@ -100,9 +105,18 @@ export function* planRequests(channels: readonly string[], seed: number): Genera
     const route = random.pick(['publish', 'publish', 'batch', 'ws', 'ws'] as const);
     const size = route === 'batch' ? 1 + random.below(LARGEST_BATCH) : 1;
     const one = random.below(2) === 0 ? random.pick(channels) : undefined;
-    const publishes = Array.from({ length: size }, () => publish(one ?? random.pick(channels)));
+    const publishes = Array.from({ length: size }, () => publish(one ?? random.pick(channels), route));
     yield { route, gateway: 0, publishes };
   }
+}
+
+/** No two are the same, as they are told apart by it. Sizes are spread evenly over their magnitudes; in a batch all are small. */
+function dataOf(number: number, random: Random, mayBeLarge: boolean): string {
+  if (random.below(SMALL_EACH) === 0) return String(number);
+  if (!mayBeLarge || random.below(LARGE_EACH) > 0) return JSON.stringify({ number, text: random.pick(TEXTS) });
+  const magnitude = Math.log(LARGEST_BYTES / LARGE_BYTES) * (random.below(1_000) / 1_000);
+  const large = JSON.stringify({ number, text: 'x'.repeat(Math.round(LARGE_BYTES * Math.exp(magnitude))) });
+  return large.length <= LARGEST_BYTES ? large : String(number);
 }
 
 /** The last event of each channel: who has it has all. */

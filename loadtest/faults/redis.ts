@@ -5,7 +5,7 @@ import type { RedisServer } from '../../broker/redis/testing/servers.ts';
 import { until } from '../../broker/testing/until.ts';
 import type { Random } from '../../gateway/e2e/harness/plan.ts';
 import type { Fault } from './fault.ts';
-import { CHANNELS, type World } from './world.ts';
+import { CHANNELS, REDIS_TIMEOUT_MS, type World } from './world.ts';
 
 const KEYS = new Keys('passerelle');
 /** Of one event in a burst that overruns a subscriber's buffer. */
@@ -23,6 +23,19 @@ export const REDIS_FAULTS: readonly Fault[] = [
       // Shorter than what others give it up after.
       await sleep(50 + random.below(300));
       master.resume();
+      return true;
+    },
+  },
+  {
+    // What asks whether it lives is answered, so nobody replaces it. All that was asked meanwhile is done when it is over, also what was given up.
+    name: 'writes stalled for longer than REDIS_TIMEOUT_MS',
+    lane: 'redis',
+    weight: 3,
+    inject: async (world, random) => {
+      const master = await aMaster(world, random);
+      const ms = REDIS_TIMEOUT_MS + 200 + random.below(2_500);
+      await master.command('CLIENT', 'PAUSE', ms, 'WRITE');
+      await sleep(ms);
       return true;
     },
   },

@@ -6,11 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../broker/testing/until.ts';
 import { check, type History, type Verdict, type Violation } from '../../gateway/e2e/harness/checker.ts';
 import { readHistory } from '../../gateway/e2e/harness/history.ts';
+import { findStalls } from '../../gateway/e2e/harness/liveness.ts';
 import { type PlannedRequest, Random } from '../../gateway/e2e/harness/plan.ts';
 import { Publishing } from '../../gateway/e2e/harness/publishing.ts';
 import { type Route, SseSubscriber, WsSubscriber } from '../../gateway/e2e/harness/subscribers.ts';
 import { faultsOf } from './catalogue.ts';
 import type { Form } from './fault.ts';
+import { Members } from './members.ts';
 import {
   closingRequests,
   type PlannedFault,
@@ -20,7 +22,7 @@ import {
   planSubscribers,
 } from './plan.ts';
 import { readSurviving } from './surviving.ts';
-import { CHANNELS, World } from './world.ts';
+import { CHANNELS, KEPT, TRIMMED, World } from './world.ts';
 
 export interface FaultRunOptions {
   readonly form: Form;
@@ -63,11 +65,24 @@ const REQUEST_LIMIT_MS = 2_500;
 const SILENCE_LIMIT_MS = 3_000;
 /** After the last fault: for all to be published, and then to arrive. */
 const SETTLE_LIMIT_MS = 60_000;
+/**
+ * So far behind a subscriber may be while events go on being published: longer than a client needs that a gateway and then its own link left in the
+ * lurch, each for as long as faults do, and that comes back to a machine which is busy.
+ */
+const BEHIND_LIMIT_MS = 20_000;
+/** Where nothing is acknowledged for longer, that time does not count. */
+const PAUSE_MS = 250;
+/** Members that come and go. */
+const MEMBERS = 9;
+/** How far Redis is from the gateways: in the same machine, or in another zone. */
+const REDIS_DELAYS_MS = [0, 5];
 /** For so long after its end a fault is still held to be what a violation is about. */
 const AFTERMATH_MS = 3_000;
 
 export async function runFaults(options: FaultRunOptions): Promise<FaultReport> {
-  const world = await World.start(options.form);
+  const redisDelayMs = new Random(options.seed + 4).pick(REDIS_DELAYS_MS);
+  if (options.form === 'standalone') options.note(`Redis is ${redisDelayMs} ms away`);
+  const world = await World.start(options.form, redisDelayMs);
   const run = new Run(options, world);
   try {
     return await run.report();
@@ -91,6 +106,7 @@ class Run {
   readonly #subscribers: readonly (WsSubscriber | SseSubscriber)[];
   readonly #joined = new Set<number>();
   readonly #publishing: Publishing;
+  readonly #members: Members;
   readonly #abort = new AbortController();
   readonly #injections: Injection[] = [];
   #closing = false;
@@ -115,6 +131,12 @@ class Run {
       signal: this.#abort.signal,
       onProgress: () => undefined,
     });
+    this.#members = new Members({
+      count: MEMBERS,
+      seed: seed + 5,
+      url: world.url,
+      silenceLimitMs: SILENCE_LIMIT_MS,
+    });
   }
 
   async report(): Promise<FaultReport> {
@@ -130,14 +152,15 @@ class Run {
     await published;
     clearTimeout(limit);
     this.#options.note(`all is published`);
-    const histories = await readSurviving(this.#world.redis, CHANNELS);
+    const histories = await readSurviving(this.#world.redis, CHANNELS, TRIMMED);
     await this.#settle(histories);
+    this.#world.complaints.push(...(await this.#members.complaints(this.#world.gateways.map(({ url }) => url))));
     return this.#judge(histories);
   }
 
   async end(): Promise<void> {
     this.#abort.abort();
-    await Promise.all(this.#subscribers.map((subscriber) => subscriber.stop()));
+    await Promise.all([this.#members.stop(), ...this.#subscribers.map((subscriber) => subscriber.stop())]);
   }
 
   /** What is planned, what faults want, and in the end what closes each channel. */
@@ -197,15 +220,14 @@ class Run {
 
   async #judge(histories: ReadonlyMap<string, History>): Promise<FaultReport> {
     // What each gateway tells of the history is held to the same rules.
-    const readers = this.#world.gateways.map(({ url }, index) =>
-      readHistory(url, `history by gateway ${index}`, CHANNELS),
-    );
+    const readers = this.#world.gateways.map(({ url }, index) => readHistory(url, `history by gateway ${index}`, KEPT));
     const told = (await Promise.all(readers)).flat().map((reader) => {
       return { ...reader, start: histories.get(reader.channel)?.start ?? reader.start };
     });
     const received = this.#subscribers.flatMap((subscriber) => subscriber.subscriptions());
     const rules = { histories, losses: this.#world.losses };
-    const { violations, ...counts } = check(this.#publishing.publishes(), [...received, ...told], rules);
+    const { violations: unsafe, ...counts } = check(this.#publishing.publishes(), [...received, ...told], rules);
+    const violations = [...unsafe, ...this.#stalls(histories)];
     const complaints = [...this.#world.complaints];
     const unmeant = this.#world.switches?.complaint();
     if (unmeant !== undefined) complaints.push(unmeant);
@@ -228,6 +250,26 @@ class Run {
       reconnects: this.#subscribers.reduce((sum, { reconnects }) => sum + reconnects, 0),
       retries: this.#publishing.retries,
     };
+  }
+
+  /** Liveness: who was further behind than one may be. */
+  #stalls(histories: ReadonlyMap<string, History>): Violation[] {
+    const ids = new Map([...histories].map(([name, { events }]) => [name, new Set(events.map(({ id }) => id))]));
+    const mayBeLost = (channel: string, id: string) =>
+      this.#world.losses.some(({ from, until: end, channels }) => {
+        const ms = Number.parseInt(id, 10);
+        return from <= ms && ms <= end && (channels === undefined || channels.includes(channel));
+      });
+    const owed = (channel: string, id: string) =>
+      ids.get(channel)?.has(id) === true || (TRIMMED.has(channel) && !mayBeLost(channel, id));
+    const progress = this.#subscribers.flatMap((subscriber) => subscriber.progress());
+    const rules = { limitMs: BEHIND_LIMIT_MS, pauseMs: PAUSE_MS, owed };
+    return findStalls(this.#publishing.acknowledgements, progress, rules).map(
+      ({ subscriber, channel, id, lateMs, count }) => {
+        const example = `${id} ${lateMs === undefined ? 'never came' : `came ${Math.round(lateMs)} ms late`}`;
+        return { fault: 'stalled', subscriber, channel, id, count, example };
+      },
+    );
   }
 
   #count(violations: readonly Violation[]): FaultCount[] {

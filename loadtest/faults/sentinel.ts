@@ -1,6 +1,13 @@
 /** Faults of a master with a replica, watched by Sentinels. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { killAhead, killInStep, type Pair, restartReplica, stopUntilReplaced } from './failover.ts';
+import {
+  killAhead,
+  killAheadClockBehind,
+  killInStep,
+  type Pair,
+  restartReplica,
+  stopUntilReplaced,
+} from './failover.ts';
 import type { Fault } from './fault.ts';
 import type { World } from './world.ts';
 
@@ -20,6 +27,13 @@ export const SENTINEL_FAULTS: readonly Fault[] = [
     forms: FORMS,
     weight: 3,
     inject: async (world, random) => killAhead(world, await pair(world), random),
+  },
+  {
+    name: 'failover, tail lost, clock behind',
+    lane: 'redis',
+    forms: FORMS,
+    weight: 2,
+    inject: async (world, random) => killAheadClockBehind(world, await pair(world), random),
   },
   {
     name: 'master stopped, replaced and continued',

@@ -5,9 +5,11 @@ import { Keys } from '../../broker/redis/keys.ts';
 import type { RedisDeployment } from '../../broker/redis/testing/servers.ts';
 import type { History, Stored } from '../../gateway/e2e/harness/checker.ts';
 
+/** `trimmed`: how many of its last events a channel keeps. Redis holds some more for a while, of which gateways know nothing. */
 export async function readSurviving(
   redis: RedisDeployment,
   channels: readonly string[],
+  trimmed: ReadonlyMap<string, number>,
 ): Promise<ReadonlyMap<string, History>> {
   const keys = new Keys('passerelle');
   const histories = new Map<string, History>();
@@ -16,7 +18,13 @@ export async function readSurviving(
     const server = await redis.masterOf(stream);
     const entries = await server.command('XRANGE', stream, '-', '+');
     if (!Array.isArray(entries)) throw new Error(`Redis told no history of ${channel}`);
-    histories.set(channel, { start: startOf(entries[0]), events: entries.map(stored) });
+    const size = trimmed.get(channel);
+    const kept = size === undefined ? entries : entries.slice(-size);
+    histories.set(channel, {
+      start: startOf(entries[0]),
+      events: kept.map(stored),
+      trimmed: size !== undefined,
+    });
   }
   return histories;
 }

@@ -20,15 +20,27 @@ import { UnrulyProxy } from '../../gateway/e2e/harness/unruly-proxy.ts';
 import type { Form } from './fault.ts';
 import { Switches } from './switches.ts';
 
-export const CHANNELS = ['load:c0', 'load:c1', 'load:c2', 'load:c3', 'load:c4', 'load:c5'];
+/** Nothing of these is trimmed, so that whatever is not in the history was lost by a fault. */
+export const KEPT = ['load:c0', 'load:c1', 'load:c2', 'load:c3'];
+/** These keep so many of their last events only: a subscriber that was away for a moment has a gap. */
+export const TRIMMED: ReadonlyMap<string, number> = new Map([1, 10, 1_000].map((size) => [`size${size}:c`, size]));
+export const CHANNELS = [...KEPT, ...TRIMMED.keys()];
+/** Where members come and go, and are never published to: one lists its members, the other announces them, too. */
+export const PRESENT = ['list:c', 'announce:c'];
 const GATEWAYS = 3;
+/** How long a gateway waits for Redis. */
+export const REDIS_TIMEOUT_MS = 1_000;
 /** Where everything else on the machine fails as well, a start takes long. */
 const START_LIMIT_MS = 60_000;
-/** Nothing is trimmed, so that whatever is not in the history was lost by a fault. */
-const HISTORY = { size: 1_000_000, retention: '2h' };
+const NAMESPACES = {
+  load: { history: { size: 1_000_000, retention: '2h' } },
+  ...Object.fromEntries([...TRIMMED.values()].map((size) => [`size${size}`, { history: { size, retention: '2h' } }])),
+  list: { presence: 'list' },
+  announce: { presence: 'announce' },
+};
 /** What a gateway gives up, checks or says after, made short for what a run is to hold. */
 const GATEWAY_SETTINGS = {
-  REDIS_TIMEOUT_MS: '1000',
+  REDIS_TIMEOUT_MS: String(REDIS_TIMEOUT_MS),
   POSITION_CHECK_SECONDS: '1',
   KEEP_ALIVE_SECONDS: '1',
   RETRY_MS: '200',
@@ -37,6 +49,9 @@ const GATEWAY_SETTINGS = {
   DRAIN_WINDOW_MS: '1000',
   // On a busy machine there shall be links to strike all the same.
   MAX_EVENT_LOOP_LAG_MS: '0',
+  // Events of up to 1 MB, with what stands around their data, and batches of them.
+  MAX_MESSAGE_BYTES: '1310720',
+  MAX_BODY_BYTES: '8388608',
   // Replays come from the rings and from the streams.
   RING_EVENTS: '64',
 };
@@ -83,10 +98,13 @@ export class World {
     this.#ends = ends;
   }
 
-  static async start(form: Form): Promise<World> {
+  /** `redisDelayMs`: by how much Redis is away from each gateway, where there are proxies between them. */
+  static async start(form: Form, redisDelayMs: number): Promise<World> {
     const ends: End[] = [];
     try {
-      return new World(await startParts(form, ends), ends);
+      const parts = await startParts(form, ends);
+      for (const links of parts.redisLinks) links.delay(redisDelayMs);
+      return new World(parts, ends);
     } catch (error) {
       await endAll(ends);
       throw error;
@@ -116,7 +134,7 @@ async function startParts(form: Form, ends: End[]): Promise<Parts> {
   const folder = mkdtempSync(join(tmpdir(), 'passerelle-faults-'));
   ends.push(async () => rmSync(folder, { recursive: true, force: true }));
   const channelsFile = join(folder, 'channels.json');
-  writeFileSync(channelsFile, JSON.stringify({ namespaces: { load: { history: HISTORY } } }));
+  writeFileSync(channelsFile, JSON.stringify({ namespaces: NAMESPACES }));
   const redis = await startRedis(form);
   ends.push(() => redis.stop());
   const switches = form === 'sentinel' ? await Switches.watch(redis.servers.slice(2)) : undefined;

@@ -26,7 +26,8 @@ export class ChannelRecord {
   readonly #toldBy = new Map<Position, string>();
   #history: readonly Position[] = [];
   /** The position before all that the history holds. */
-  #start: Position = ORIGIN;
+  #start: Position | undefined = ORIGIN;
+  #trimmed = false;
   readonly #indexOf = new Map<Position, number>();
   /** After what subscribers got events that are lost. */
   readonly #claims = new Map<Position, Claim[]>();
@@ -57,11 +58,12 @@ export class ChannelRecord {
   /** Call when everything that was published and seen is known. Without a history, that is what it holds. */
   settle(history: History | undefined): void {
     for (const stored of history?.events ?? []) this.#told('history', stored);
-    this.#start = history?.start ?? ORIGIN;
+    this.#trimmed = history?.trimmed === true;
+    this.#start = this.#trimmed ? undefined : (history?.start ?? ORIGIN);
     this.#history = history?.events.map(({ id }) => id) ?? [...this.#dataOf.keys()].sort(comparePositions);
     for (const [index, id] of this.#history.entries()) this.#indexOf.set(id, index);
     for (const [id, data] of this.#dataOf) {
-      if (this.#indexOf.has(id) || this.#mayBeLost(id)) continue;
+      if (this.#indexOf.has(id) || this.#mayBeLost(id) || this.#mayBeTrimmed(id)) continue;
       this.#violated('lost', this.#toldBy.get(id) ?? '', `${id}: ${data}`, id);
     }
     for (const [data, ids] of this.#idsOf) {
@@ -195,16 +197,23 @@ export class ChannelRecord {
     return this.#losses.some(({ from, until }) => from <= ms && ms <= until);
   }
 
+  #mayBeTrimmed(id: Position): boolean {
+    const [first] = this.#history;
+    return this.#trimmed && (first === undefined || comparePositions(id, first) < 0);
+  }
+
   /** What the history holds between a position and the event that came next with no notice between them, or its end. */
   #between(subscriber: string, position: Position, id?: Position): readonly Position[] {
     const index = id === undefined ? this.#history.length : this.#indexOf.get(id);
-    if (id !== undefined && index === undefined) {
+    const gone = !this.#holds(position);
+    if (id !== undefined && (index === undefined || (gone && this.#trimmed))) {
       const claims = this.#claims.get(id) ?? [];
       this.#claims.set(id, claims);
       claims.push({ subscriber, prev: position });
       return [];
     }
-    if (this.#holds(position)) return this.#history.slice(this.#indexAfter(position), index);
+    if (gone && this.#trimmed) return this.#history.filter((kept) => comparePositions(kept, position) > 0);
+    if (!gone) return this.#history.slice(this.#indexAfter(position), index);
     this.#violated('untold', subscriber, `${id ?? 'nothing'} after ${position}, which is gone`, position);
     return [];
   }

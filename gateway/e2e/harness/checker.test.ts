@@ -274,6 +274,50 @@ describe('where Redis lost the third and the fourth of six events', () => {
   });
 });
 
+describe('of a channel that keeps its last two events only', () => {
+  const histories = new Map([
+    [
+      CHANNEL,
+      { start: '0-0', trimmed: true, events: [4, 5].map((number) => ({ id: id(number), data: data(number) })) },
+    ],
+  ]);
+  const publishes = FIVE.map((number) => published(number));
+  const all = subscription(FIVE.map(event), '0-0', 'all');
+  const of = (items: Item[], start = '0-0') => faults(publishes, [all, subscription(items, start)], { histories });
+  const gap = (after: number, next: number): Item => {
+    return { type: 'gap', after: after === 0 ? '0-0' : id(after), id: id(next) };
+  };
+
+  test('what is trimmed may be passed over with a notice, and is not lost', () => {
+    assert.deepEqual(of([]), ['tail missing: a 2 times']);
+    assert.deepEqual(of(FIVE.map(event)), []);
+    assert.deepEqual(of([gap(0, 4), event(4), event(5)]), []);
+    assert.deepEqual(of([event(1), gap(1, 4), event(4), event(5)]), []);
+  });
+
+  test('without a notice it is missing, also where it is trimmed by now', () => {
+    assert.deepEqual(of([event(1), event(3), event(4), event(5)]), ['missing: a']);
+    assert.deepEqual(of([event(1), event(4), event(5)]), ['missing: a']);
+  });
+
+  test('what is kept is owed, also after a notice', () => {
+    assert.deepEqual(of([event(1), gap(1, 5), event(5)]), ['missing: a']);
+    assert.deepEqual(of([event(1), event(2), event(3)]), ['tail missing: a 2 times']);
+    assert.deepEqual(of([event(1), event(2), gap(2, 4), event(4)]), ['tail missing: a']);
+  });
+
+  test('a notice after what is kept is none', () => {
+    assert.deepEqual(of([...[1, 2, 3, 4].map(event), gap(4, 5), event(5)]), ['gap: a']);
+  });
+
+  test('what is not older than what is kept can not have been trimmed', () => {
+    const kept = new Map([
+      [CHANNEL, { start: '0-0', trimmed: true, events: [3, 5].map((n) => ({ id: id(n), data: data(n) })) }],
+    ]);
+    assert.deepEqual(faults(publishes, [], { histories: kept }), ['lost: publishers']);
+  });
+});
+
 test('whatever is taken out, doubled or swapped is found', () => {
   const spoil = fc.record({ how: fc.constantFrom('drop', 'double', 'swap'), at: fc.nat(1_000) });
   fc.assert(

@@ -43,10 +43,15 @@ export interface Stored {
   readonly data: string;
 }
 
-/** What is left of a channel, with nothing trimmed. */
+/** What is left of a channel. */
 export interface History {
   /** The predecessor of the first event; `0-0` where that is the first that ever was. */
   readonly start: Position;
+  /**
+   * Whether the channel keeps only its last events: then `start` says nothing, whatever is older than the first event may just have been trimmed, and
+   * what subscribers got of that is held against what the others got.
+   */
+  readonly trimmed?: boolean;
   /** Oldest first. */
   readonly events: readonly Stored[];
 }
@@ -84,6 +89,8 @@ export type Fault =
   | 'stored twice'
   /** Two publishes acknowledged with one id. */
   | 'shared id'
+  /** It fell behind by more than it may while events went on being acknowledged (liveness.ts). */
+  | 'stalled'
   /** Never acknowledged, though the caller says that it published until it was. */
   | 'unacknowledged';
 

@@ -87,6 +87,11 @@ export class UnrulyProxy {
     return this.#late.length;
   }
 
+  /** By how many milliseconds what passes is late now. */
+  get delayMs(): number {
+    return this.#delayMs;
+  }
+
   /** From now on, until it is called again, what passes is so many milliseconds late, in both directions and in order. */
   delay(ms: number): void {
     this.#delayMs = ms;
