@@ -7,6 +7,7 @@ const OPTIONS = {
   framesAtOnce: 3,
   bytesAtOnce: 1_000,
   framesATurn: 4,
+  bytesATurn: 30_000,
   maxInboxBytes: 10_000,
   maxWaitingBytes: 15_000,
 } satisfies Partial<TurnOptions>;
@@ -48,6 +49,31 @@ function world(options: Partial<TurnOptions> = {}) {
 }
 
 describe('turns', () => {
+  test('a turn takes no more than so many bytes, of all connections, and each has its turn', () => {
+    const options = {
+      bytesATurn: 10_000,
+      bytesAtOnce: 1_000_000,
+      maxInboxBytes: 1_000_000,
+      maxWaitingBytes: 1_000_000,
+    };
+    const { taker, offer, turn, taken } = world(options);
+    const takers = ['a', 'b', 'c', 'd'].map((name) => taker(name));
+    // Two of them are as much as may be taken at once.
+    for (const each of takers) for (let i = 0; i < 3; i++) offer(each, 6_000);
+    assert.deepEqual(taken.splice(0), ['a0', 'a1']);
+    offer(taker('s'), 100);
+    assert.deepEqual(taken.splice(0), ['s0'], 'a small frame need not wait for the large ones of others');
+    const eachTurn: string[][] = [];
+    while (turn()) if (taken.length > 0) eachTurn.push(taken.splice(0));
+    assert.deepEqual(eachTurn, [
+      ['a2', 'b0'],
+      ['c0', 'd0'],
+      ['b1', 'c1'],
+      ['d1', 'b2'],
+      ['c2', 'd2'],
+    ]);
+  });
+
   test('a few frames are taken at once, and more in later turns, in between those of others', () => {
     const { taker, offer, turn, taken } = world();
     const [a, b] = [taker('a'), taker('b')];

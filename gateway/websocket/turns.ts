@@ -15,6 +15,11 @@ export interface TurnOptions {
   readonly bytesAtOnce: number;
   /** Frames that wait, of all connections together, that are taken in one turn; one of each where more connections wait. */
   readonly framesATurn: number;
+  /**
+   * The size of frames, of all connections together, from which on no more are taken in a turn, nor at once until the next one: what a frame costs goes
+   * by its size, and a turn must be short for whoever waits for its end. Small frames are taken at once all the same.
+   */
+  readonly bytesATurn: number;
   /** How much may wait of one connection, and of all together. */
   readonly maxInboxBytes: number;
   readonly maxWaitingBytes: number;
@@ -28,12 +33,15 @@ export function turnsOf(maxInboxBytes: number): Turns {
     framesAtOnce: 64,
     bytesAtOnce: 256 * 1024,
     framesATurn: 128,
+    bytesATurn: 256 * 1024,
     maxInboxBytes,
     maxWaitingBytes: 4 * maxInboxBytes,
     later: setImmediate,
   });
 }
 
+/** A frame of so many bytes is small. */
+const SMALL_BYTES = 4 * 1024;
 /** What a waiting frame takes up beside its bytes. */
 const FRAME_BYTES = 128;
 
@@ -59,6 +67,8 @@ export class Turns {
   #current: Taker | undefined;
   #frames = 0;
   #bytes = 0;
+  /** What was taken at once, of all connections, since the last turn. */
+  #bytesAtOnce = 0;
 
   constructor(options: TurnOptions) {
     this.#options = options;
@@ -113,10 +123,12 @@ export class Turns {
       this.#bytes = 0;
       this.#schedule();
     }
-    const { framesAtOnce, bytesAtOnce } = this.#options;
+    const { framesAtOnce, bytesAtOnce, bytesATurn } = this.#options;
     if (this.#frames >= framesAtOnce || this.#bytes >= bytesAtOnce) return false;
+    if (this.#bytesAtOnce >= bytesATurn && bytes > SMALL_BYTES) return false;
     this.#frames++;
     this.#bytes += bytes;
+    this.#bytesAtOnce += bytes;
     return true;
   }
 
@@ -129,23 +141,35 @@ export class Turns {
   #turn(): void {
     this.#scheduled = false;
     this.#current = undefined;
-    const each = Math.max(1, Math.floor(this.#options.framesATurn / this.#queues.size));
+    this.#bytesAtOnce = 0;
+    const { framesATurn, bytesATurn } = this.#options;
+    const each = Math.max(1, Math.floor(framesATurn / this.#queues.size));
+    let left = bytesATurn;
     for (const [taker, queue] of [...this.#queues]) {
-      this.#takeSome(taker, queue, each);
-      if (!this.#queues.has(taker)) queue.whenEmpty?.();
+      if (left <= 0) break; // who had no turn now is the first in the next one
+      left -= this.#takeSome(taker, queue, each, left);
+      const waiting = this.#queues.get(taker);
+      if (waiting === undefined) queue.whenEmpty?.();
+      if (waiting !== queue) continue;
+      this.#queues.delete(taker);
+      this.#queues.set(taker, queue);
     }
     if (this.#queues.size > 0) this.#schedule();
   }
 
-  #takeSome(taker: Taker, queue: Queue, most: number): void {
-    for (let taken = 0; taken < most && this.#queues.get(taker) === queue; taken++) {
+  /** At least one, and no more once `mostBytes` have been taken. Returns how many bytes were. */
+  #takeSome(taker: Taker, queue: Queue, most: number, mostBytes: number): number {
+    let bytes = 0;
+    for (let taken = 0; taken < most && bytes < mostBytes && this.#queues.get(taker) === queue; taken++) {
       const frame = queue.frames[queue.next] as Waiting;
       queue.frames[queue.next++] = undefined;
       const size = frame.bytes.byteLength + FRAME_BYTES;
       queue.bytes -= size;
       this.#waitingBytes -= size;
+      bytes += size;
       if (queue.next === queue.frames.length) this.#queues.delete(taker);
       taker.take(frame.bytes, frame.isBinary);
     }
+    return bytes;
   }
 }
