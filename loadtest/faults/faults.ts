@@ -14,6 +14,7 @@ import { type FaultReport, runFaults } from './run.ts';
 const values = commandLine('npm run faults -- [options]', {
   form: { about: `the form of Redis: ${FORMS.join(', ')}, or all`, default: 'all' },
   faults: { about: 'how many faults are injected into each form', default: 180 },
+  without: { about: 'leave out the faults whose names contain this', default: '' },
   seed: { about: 'the plan; the same one again by the same number', default: anySeed() },
   subscribers: { about: 'clients that must miss nothing', default: 24 },
   rate: { about: 'events published per second', default: 120 },
@@ -40,6 +41,7 @@ for (const form of forms) {
     seed: values.seed,
     subscribers: values.subscribers,
     eventsPerSecond: values.rate,
+    without: values.without,
     note: (line) => console.log(`  ${line}`),
   });
   keep(form, report);

@@ -30,6 +30,8 @@ export interface FaultRunOptions {
   readonly seed: number;
   readonly subscribers: number;
   readonly eventsPerSecond: number;
+  /** Faults whose names contain this are left out; none unless given. */
+  readonly without?: string;
   readonly note: (line: string) => void;
 }
 
@@ -143,7 +145,9 @@ class Run {
     this.#join();
     await until('those who do not come late are subscribed', () => this.#begun());
     const published = this.#publishing.run();
-    const lanes = planFaults(faultsOf(this.#options.form), this.#options.faults, this.#options.seed);
+    const { form, without = '' } = this.#options;
+    const faults = faultsOf(form).filter(({ name }) => without === '' || !name.includes(without));
+    const lanes = planFaults(faults, this.#options.faults, this.#options.seed);
     await Promise.all([...lanes.values()].map((lane) => this.#inject(lane)));
     this.#options.note(`${this.#injections.length} faults are over`);
     await this.#lookAfterGateways();
