@@ -823,6 +823,36 @@ export function conformance(name: string, makeHarness: () => Promise<Harness>): 
         }
       });
 
+      it('stores one event for a key, also where the publish before was given up', async (t) => {
+        if (harness.freeze === undefined) return t.skip('this engine cannot be cut off');
+        const { broker } = await gateway(undefined, SHORT_LIMIT_MS);
+        const { broker: witness } = await gateway();
+        const keyed = { ...message(1), key: 'given up' };
+        // With a stream already, and for the first event of a new one.
+        for (const before of [[], [message(0)]]) {
+          const channel = fresh('plain');
+          for (const event of before) await broker.publish(channel, event);
+          const thaw = await harness.freeze();
+          await assert.rejects(broker.publish(channel, keyed), BrokerUnavailable);
+          const again = () =>
+            broker.publish(channel, keyed).then(
+              ({ id }) => id,
+              () => undefined,
+            );
+          let repeated = again();
+          await thaw();
+          await until('it is acknowledged', async () => {
+            if ((await repeated) === undefined) repeated = again();
+            return (await repeated) !== undefined;
+          });
+          for (let call = 0; call < 50; call += 1)
+            await Promise.all([broker, witness].map((each) => each.heads([channel])));
+          const page = await witness.readAfter(channel, ORIGIN, 10);
+          assert.deepEqual(page.events.map(dataOf), [...before.map(() => '0'), '1']);
+          assert.equal(idsOf(page).at(-1), await repeated);
+        }
+      });
+
       it('rejects calls after it was closed', async () => {
         const { broker } = await gateway();
         await broker.close();
