@@ -3,6 +3,7 @@
 import type { Colleagues } from '../workers/colleagues.ts';
 import type { Health, Readiness } from './health.ts';
 import type { Metrics } from './metrics.ts';
+import { onceATurn } from './once-a-turn.ts';
 
 type Stats = Readonly<Record<string, unknown>>;
 
@@ -16,7 +17,7 @@ export interface Figures {
 export function ownFigures(metrics: Metrics, health: Health): Figures {
   return {
     contentType: metrics.contentType,
-    text: () => metrics.text(),
+    text: onceATurn(() => metrics.text(), setImmediate),
     stats: () => metrics.stats(),
     readiness: () => health.readiness(),
   };
@@ -25,7 +26,7 @@ export function ownFigures(metrics: Metrics, health: Health): Figures {
 export function sharedFigures(colleagues: Pick<Colleagues, 'ask'>, gatewayId: string, contentType: string): Figures {
   return {
     contentType,
-    text: async () => mergedText(given<string>(await colleagues.ask('metrics'))),
+    text: onceATurn(async () => mergedText(given<string>(await colleagues.ask('metrics'))), setImmediate),
     stats: async () => summedStats(given<Stats>(await colleagues.ask('stats')), gatewayId),
     readiness: async () => commonReadiness((await colleagues.ask('readiness')) as readonly (Readiness | null)[]),
   };
