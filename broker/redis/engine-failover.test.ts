@@ -1,99 +1,24 @@
-/** Runs the conformance suite on real servers, and what only servers can suffer: the death of a master. */
+/** What only servers can suffer: the death of a master. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import type { BrokerStatus, Event } from '../broker.ts';
-import { conformance } from '../conformance.ts';
-import { type Harness, LONG_LIMIT_MS, retentionOf, SHORT_LIMIT_MS } from '../testing/harness.ts';
+import { retentionOf, SHORT_LIMIT_MS } from '../testing/harness.ts';
 import { until } from '../testing/until.ts';
-import { openCommands } from './connections.ts';
 import { RedisBroker } from './engine.ts';
 import { Keys } from './keys.ts';
-import { type RedisDeployment, startCluster, startSentinel, startStandalone } from './testing/servers.ts';
-import { parseRedisUrl, type RedisTarget } from './url.ts';
+import { targetOf } from './testing/harness.ts';
+import { type RedisDeployment, startCluster, startSentinel } from './testing/servers.ts';
 
 /** A Sentinel that was not scheduled for two seconds trusts its clock no more and starts no failover for thirty (its TILT mode). */
 const FAILOVER_LIMIT_MS = 60_000;
 
 const DEPLOYMENTS = [
-  { name: 'standalone Redis', start: startStandalone },
   { name: 'Redis with Sentinel', start: startSentinel },
   { name: 'Redis Cluster', start: startCluster },
 ] as const;
 
-for (const { name, start } of DEPLOYMENTS) conformance(name, async () => redisHarness(await start()));
-
-conformance('standalone Redis, with the rights that the documents call the least', async () => {
-  const deployment = await startStandalone({ config: `${leastRights()}\n` });
-  return redisHarness(deployment, deployment.url.replace('redis://', 'redis://passerelle:PASSWORD@'));
-});
-
-/** The line of a configuration that the documents show, for names that begin as those of the tests do. */
-function leastRights(): string {
-  const documents = readFileSync(new URL('../../../infra/README.md', import.meta.url), 'utf8');
-  const [line] = /user passerelle on .*$/m.exec(documents) ?? [];
-  assert.ok(line, 'the documents show the least rights');
-  return line.replaceAll('passerelle:*', 'test-*');
-}
-
-function targetOf(url: string): RedisTarget {
-  const parsed = parseRedisUrl(url);
-  if (!parsed.ok) throw new Error(parsed.error);
-  return parsed.target;
-}
-
-/** `url`: by which the engine under test connects. */
-async function redisHarness(deployment: RedisDeployment, url = deployment.url): Promise<Harness> {
-  const target = targetOf(url);
-  const prefix = `test-${randomBytes(6).toString('hex')}`;
-  const keys = new Keys(prefix);
-  const redis = openCommands(targetOf(deployment.url), LONG_LIMIT_MS);
-  await redis.connect();
-  const onMasters = async (...command: [string, ...string[]]) => {
-    for (const master of await deployment.masters()) await master.command(...command);
-  };
-  return {
-    open: async (graceMs, timeoutMs = LONG_LIMIT_MS) =>
-      new RedisBroker({ target, retentionOf, prefix, timeoutMs, graceMs }),
-    loseStream: async (channel) => void (await redis.del(keys.stream(channel))),
-    loseHead: async (channel) => void (await redis.del(keys.head(channel))),
-    loseAll: () => onMasters('FLUSHALL'),
-    rewind: async (channel, last) => {
-      const stream = keys.stream(channel);
-      const entries = await redis.xrange(stream, '-', last);
-      const lifetimeMs = await redis.pttl(stream);
-      await redis.del(stream);
-      for (const [id, fields] of entries) await redis.xadd(stream, id, ...fields);
-      await redis.pexpire(stream, lifetimeMs);
-      await redis.set(keys.head(channel), last, 'KEEPTTL');
-    },
-    setHead: async (channel, head) => void (await redis.set(keys.head(channel), head, 'PX', 3_600_000)),
-    interrupt: () => onMasters('CLIENT', 'KILL', 'TYPE', 'pubsub'),
-    freeze: async () => {
-      for (const server of deployment.servers) server.pause();
-      return async () => {
-        for (const server of deployment.servers) server.resume();
-        await until('writes are taken again', async () => (await redis.set(keys.head('probe'), '')) === 'OK');
-      };
-    },
-    forgetScripts: () => onMasters('SCRIPT', 'FLUSH', 'SYNC'),
-    traces: async (word) => {
-      const found: string[] = [];
-      for (const master of await deployment.masters()) {
-        const names = await master.command('KEYS', `*${word}*`);
-        if (Array.isArray(names)) found.push(...names.map(String));
-      }
-      return found;
-    },
-    stop: async () => {
-      redis.disconnect();
-      await deployment.stop();
-    },
-  };
-}
-
-for (const { name, start } of DEPLOYMENTS.slice(1)) {
+for (const { name, start } of DEPLOYMENTS) {
   describe(`${name}, when a master is killed`, () => {
     let deployment: RedisDeployment;
     before(async () => {
