@@ -83,8 +83,8 @@ it('follows a channel whose slot moves, and tells that its subscription was inte
   for (const { channel } of probes()) {
     await broker.subscribe(channel);
     await until('what is published comes back', async () => {
-      await broker.publish(channel, { name: 'message', data: channel });
-      return events.some(({ data }) => Buffer.from(data).toString() === channel);
+      await broker.publish(channel, { name: 'message', data: JSON.stringify(channel) });
+      return events.some(({ data }) => Buffer.from(data).toString() === JSON.stringify(channel));
     });
   }
   await broker.unsubscribe(probe);

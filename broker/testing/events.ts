@@ -34,8 +34,9 @@ export function fresh(namespace: string): string {
   return `${namespace}:${randomBytes(6).toString('hex')}`;
 }
 
+/** A number, also as text, is itself; any other text is a JSON string. */
 export function message(content: number | string): { name: string; data: string } {
-  return { name: 'message', data: String(content) };
+  return { name: 'message', data: /^\d+$/.test(String(content)) ? String(content) : JSON.stringify(content) };
 }
 
 export function numbers(count: number): string[] {
