@@ -84,6 +84,9 @@ test('secrets within text are hidden, and the rest of the text is kept', () => {
   const jwt = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl';
   const texts = {
     'connect redis://user:hunter2@h:6379/0 failed': 'connect redis://[hidden]@h:6379/0 failed',
+    'valkeys+sentinel://:hun/ter2@hunter2@a:1/main?sentinelPassword=hunter2&x=1':
+      'valkeys+sentinel://[hidden]@a:1/main?sentinelPassword=[hidden]&x=1',
+    'unix://u:hun/ter2@/run/redis.sock': 'unix://[hidden]@/run/redis.sock',
     'rediss+sentinel://:hun/ter2@hunter2@a:1,b:2/main': 'rediss+sentinel://[hidden]@a:1,b:2/main',
     'GET http://u:hunter2@h/x': 'GET http://[hidden]@h/x',
     '/ws?token=hunter2&after=0-0': '/ws?token=[hidden]&after=0-0',

@@ -20,7 +20,8 @@ const SECRET_FIELD =
 /** Secrets within text: messages, stacks, URLs. */
 const SECRET_TEXT: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   // A password that was not percent-encoded may hold any of `/ ? # @`, so for Redis everything up to the last @ is taken.
-  [/\b(rediss?(?:\+\w+)?:\/\/)\S*@/gi, `$1${HIDDEN}@`],
+  [/\b((?:rediss?|valkeys?|unix)(?:\+\w+)?:\/\/)\S*@/gi, `$1${HIDDEN}@`],
+  [/([?&]sentinelPassword=)[^&\s"']*/gi, `$1${HIDDEN}`],
   [/\b([a-z][a-z\d+.-]*:\/\/)[^\s/?#]*@/gi, `$1${HIDDEN}@`],
   [/([?&](?:token|access_token|ticket|key)=)[^&\s"']*/gi, `$1${HIDDEN}`],
   [/\b(bearer|basic)\s+[\w.~+/=-]+/gi, `$1 ${HIDDEN}`],

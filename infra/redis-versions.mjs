@@ -10,7 +10,6 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-// biome-ignore lint/style/noProcessEnv: a program of its own, beside the gateway.
 const { env } = process;
 const [suite = 'sid', ...words] = process.argv.slice(2);
 const tests = words.length > 0 ? words : ['redis/engine', 'redis/server-check', 'redis/order'];
