@@ -4,10 +4,12 @@
  * It knows no request, no connection and no setting but its own; who logs passes what the line is about.
  */
 import pino, { type DestinationStream, type Logger } from 'pino';
+import { LogOutput } from './log-output.ts';
 import type { LogLevel } from './settings/config.ts';
 
 export type { Logger } from 'pino';
 
+const STDOUT = 1;
 const HIDDEN = '[hidden]';
 
 /**
@@ -35,7 +37,7 @@ const SECRET_TEXT: readonly (readonly [pattern: RegExp, replacement: string])[] 
  */
 export function createLogger(
   options: { readonly level: LogLevel; readonly gateway: string },
-  destination?: DestinationStream,
+  destination: DestinationStream = new LogOutput(STDOUT),
 ): Logger {
   const settings = {
     level: options.level,
@@ -47,7 +49,14 @@ export function createLogger(
     // loggers brought along, and errors at any depth. It costs microseconds, and no event is logged on its way through.
     hooks: { streamWrite: (line: string) => `${JSON.stringify(JSON.parse(line, hideSecrets))}\n` },
   };
-  return destination === undefined ? pino(settings) : pino(settings, destination);
+  return pino(settings, destination);
+}
+
+/** The logger of a process that is all the gateway's: what is not written yet is written as the process ends. */
+export function createProcessLogger(options: Parameters<typeof createLogger>[0]): Logger {
+  const output = new LogOutput(STDOUT);
+  process.on('exit', () => output.flushSync());
+  return createLogger(options, output);
 }
 
 function hideSecrets(key: string, value: unknown): unknown {

@@ -5,7 +5,7 @@ import './uws-environment.ts'; // first: it must run before uWebSockets.js is lo
 import { fileURLToPath } from 'node:url';
 import { nanoid } from 'nanoid';
 import { Tally } from './figures/tally.ts';
-import { createLogger } from './log.ts';
+import { createProcessLogger } from './log.ts';
 import { createGateway } from './server/gateway.ts';
 import { faultOfRedisUrl, openBroker } from './server/open-broker.ts';
 import { dieOf, stopper } from './server/shutdown.ts';
@@ -38,7 +38,7 @@ function startFrom(env: Environment, isWorker: boolean): void {
 
 /** `isWorker`: others share its port, and it is one that started them that hears how it goes. */
 async function start(config: Config, isWorker: boolean): Promise<void> {
-  const log = createLogger({ level: config.logLevel, gateway: config.gatewayId });
+  const log = createProcessLogger({ level: config.logLevel, gateway: config.gatewayId });
   process.on('unhandledRejection', (err) => dieOf(err, log));
   process.on('uncaughtException', (err) => dieOf(err, log));
 

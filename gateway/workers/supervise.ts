@@ -7,7 +7,7 @@ import { json, type Routes } from '../http/api.ts';
 import { hostsBehind } from '../http/hosts.ts';
 import { InternalPort } from '../http/internal-port.ts';
 import { figureRoutes } from '../http/internal-routes.ts';
-import { createLogger } from '../log.ts';
+import { createProcessLogger } from '../log.ts';
 import type { Config } from '../settings/config.ts';
 import type { Environment } from '../settings/setting.ts';
 import { announce, fail } from '../terminal.ts';
@@ -28,7 +28,7 @@ export function supervise(config: Config, env: Environment, program: string): vo
 
 async function startWorkers(config: Config, env: Environment, program: string, port: number): Promise<void> {
   const { gatewayId, workers: count, logLevel, internalPort, internalHost: host } = config;
-  const log = createLogger({ level: logLevel, gateway: gatewayId });
+  const log = createProcessLogger({ level: logLevel, gateway: gatewayId });
   let internal: number | undefined;
   const supervisor = new Supervisor({
     count,
