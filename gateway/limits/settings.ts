@@ -36,7 +36,7 @@ export const LIMIT_SETTINGS = {
   ),
   maxPresenceNoticesPerSecond: limit(
     'MAX_PRESENCE_NOTICES_PER_SECOND',
-    100_000,
+    250_000,
     10_000_000,
     'notices per second',
     'How many notices of who joined or left this gateway writes to its connections per second, all channels together: where N members join one channel at once, each is told to N ' +

@@ -207,7 +207,7 @@ export interface Settings {
    * How many notices of who joined or left this gateway writes to its connections per second, all
    * channels together: where N members join one channel at once, each is told to N others. More are left
    * out, and the subscribers of such a channel are told once that its list has changed. 0 sets no limit.
-   * Allowed: 0 to 10000000 notices per second. Default: 100000.
+   * Allowed: 0 to 10000000 notices per second. Default: 250000.
    */
   readonly MAX_PRESENCE_NOTICES_PER_SECOND?: number | string | undefined;
   /**
