@@ -77,6 +77,28 @@ it('waits for a Redis that is away at the start, says why, and tells of each cha
   );
 });
 
+it('says why it cannot use Redis, whichever of its connections finds out', async (t) => {
+  // The first connection, for commands, is taken and left without an answer.
+  let connections = 0;
+  const half = createServer((client) => {
+    client.on('error', () => undefined);
+    t.after(async () => void client.destroy());
+    if (++connections > 1) client.on('data', () => client.write('-WRONGPASS no such user\r\n'));
+  }).listen(0, '127.0.0.1');
+  await once(half, 'listening');
+  t.after(() => half.close());
+  const address = half.address();
+  const parsed = parseRedisUrl(`redis://:secret@127.0.0.1:${typeof address === 'object' ? address?.port : ''}`);
+  assert.ok(parsed.ok);
+  const statuses: BrokerStatus[] = [];
+  const onStatus = (status: BrokerStatus) => statuses.push(status);
+  const broker = new RedisBroker({ target: parsed.target, retentionOf, timeoutMs: 60_000, onStatus });
+  t.after(() => broker.close());
+  await until('it is told', () => statuses.length > 0);
+  assert(statuses[0]?.ready === false);
+  assert.match(statuses[0].reason, /WRONGPASS/);
+});
+
 it('does not send what has ceased to hold while it waited', async (t) => {
   const { server, broker } = await scene(t, { timeoutMs: 60_000 });
   await broker.connect();
@@ -89,13 +111,16 @@ it('does not send what has ceased to hold while it waited', async (t) => {
   });
   const { waiting } = broker.load();
   let holds = true;
-  const published = [true, false].map((forEver) =>
-    broker.publish('plain:a', { ...message, data: String(forEver), stillHolds: () => holds || forEver }),
+  // Waited for from now on: one is refused as soon as Redis is back.
+  const published = Promise.allSettled(
+    [true, false].map((forEver) =>
+      broker.publish('plain:a', { ...message, data: String(forEver), stillHolds: () => holds || forEver }),
+    ),
   );
   await until('they wait', () => broker.load().waiting === waiting + 2);
   holds = false;
   await server.start();
-  const [sent, overtaken] = await Promise.allSettled(published);
+  const [sent, overtaken] = await published;
   assert.equal(sent?.status, 'fulfilled');
   assert(overtaken?.status === 'rejected' && overtaken.reason instanceof BrokerUnavailable);
   const { events } = await broker.readTail('plain:a', 10);

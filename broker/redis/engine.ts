@@ -261,9 +261,7 @@ export class RedisBroker implements Broker {
   }
 
   #updateStatus(): void {
-    const reason = this.#closed
-      ? 'The broker was closed.'
-      : ([this.#commands, this.#reads].find(({ ready }) => !ready)?.reason ?? this.#subscriptions.trouble());
+    const reason = this.#closed ? 'The broker was closed.' : (this.#troubleOfLinks() ?? this.#subscriptions.trouble());
     if (reason === undefined) {
       this.#commands.forgetError();
       this.#reads.forgetError();
@@ -280,6 +278,12 @@ export class RedisBroker implements Broker {
     if (!news || this.#announced === this.#status.ready || this.#closed) return;
     this.#announced = this.#status.ready;
     this.#options.onStatus?.(this.#status);
+  }
+
+  /** Why commands or reads cannot be sent; of two that cannot, the one that knows says it. */
+  #troubleOfLinks(): string | undefined {
+    const away = [this.#commands, this.#reads].filter(({ ready }) => !ready);
+    return (away.find(({ failed }) => failed) ?? away[0])?.reason;
   }
 
   /** A publish that also looks after what is past its time costs Redis twice as much, so that is done now and then, by each gateway. */
