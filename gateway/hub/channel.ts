@@ -80,6 +80,8 @@ export class Channel {
   readonly #parts: ChannelParts;
   /** Live events that wait for a read that is under way; undefined while none is. */
   #held: Event[] | undefined = [];
+  /** More came than is held: the oldest are known from the history only. */
+  #overflowed = false;
   #repair: Promise<void> | undefined;
   /** The one read that makes the ring reach as far back as it may, for the first who asks for history. */
   #filled: Promise<void> | undefined;
@@ -116,7 +118,9 @@ export class Channel {
     }
     this.#held.push(event);
     // Beyond the bound the oldest go: they are likeliest to be in what is being read.
-    if (this.#held.length > this.#parts.ringEvents) this.#held.shift();
+    if (this.#held.length <= this.#parts.ringEvents) return;
+    this.#held.shift();
+    this.#overflowed = true;
   }
 
   /** Holds the ring to its bounds; while a subscriber's read is under way, to no fewer events than any ring may have. */
@@ -214,6 +218,7 @@ export class Channel {
 
   async #runRepair(): Promise<void> {
     this.#held = [];
+    this.#overflowed = false;
     this.#parts.repairing();
     let apart = false;
     try {
@@ -227,9 +232,13 @@ export class Channel {
     this.#release(apart);
   }
 
-  /** Reads on to where the live events are. True where the history does not know the ring's head any more, so that there may be a gap. */
+  /**
+   * Reads on to where the live events are. True where it lost touch with them: the history does not know the ring's head any more, so that there may
+   * be a gap, or page after page comes slower than the channel is written, while nobody would get anything.
+   */
   async #catchUp(): Promise<boolean> {
     const { history, ringEvents } = this.#parts;
+    let pages = 0;
     for (;;) {
       const page = await history.after(this.name, this.ring.head);
       if (!page.known) {
@@ -239,8 +248,9 @@ export class Channel {
       }
       this.#extend(page.events);
       if (!page.more || continuation(this.#held ?? [], this.ring.head) !== undefined) return false;
+      if (this.#overflowed && ++pages === MAX_PAGES_BEHIND) break;
     }
-    // The head is no longer part of the history: trimmed past, or lost in a fork.
+    // The head is no longer part of the history, trimmed past or lost in a fork; or too far behind its end.
     this.#rejoin(await history.tail(this.name, ringEvents));
     return true;
   }
@@ -365,6 +375,9 @@ export class Channel {
     return end < 0 ? replay : { ...replay, events: replay.events.slice(0, end + 1) };
   }
 }
+
+/** Pages that are read of a channel once more was written meanwhile than its ring takes. */
+const MAX_PAGES_BEHIND = 8;
 
 /** Reads of one stretch of history before it is given up for now. */
 const MAX_READS = 4;
