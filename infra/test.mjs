@@ -18,6 +18,7 @@ const PROGRAMS = [
   { program: '/usr/sbin/nginx', debianPackage: 'nginx-light' },
   { program: 'promtool', debianPackage: 'prometheus', optional: true },
   { program: '/usr/sbin/haproxy', debianPackage: 'haproxy', optional: true },
+  { program: 'cc', debianPackage: 'libc6-dev gcc', optional: true },
 ];
 /** Files at a time. Most of them start servers of their own, and timing matters to some. */
 const CONCURRENCY = 2;

@@ -16,6 +16,8 @@ export class EngineClock {
   readonly #parts: EngineClockParts;
   /** What the clock of Redis is ahead of this process's. */
   #aheadMs: number | undefined;
+  /** The same where it was more than that before: another server answered then, or the clock was set back. */
+  #mostAheadMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: EngineClockParts) {
     this.#parts = parts;
@@ -26,6 +28,11 @@ export class EngineClock {
     return this.#aheadMs === undefined ? this.#parts.now() : this.#aheadMs + this.#parts.clock();
   }
 
+  /** The latest time of day, epoch milliseconds, that any server can have by now which answered once. */
+  latestMs(): number {
+    return Math.max(this.nowMs(), this.#mostAheadMs + this.#parts.clock());
+  }
+
   /** Asks anew. What was known stays where that fails. */
   async ask(): Promise<void> {
     const { ask, clock } = this.#parts;
@@ -34,6 +41,8 @@ export class EngineClock {
     const [seconds, microseconds] = Array.isArray(answer) ? answer.map(Number) : [];
     if (seconds === undefined || microseconds === undefined) return;
     const aheadMs = seconds * 1_000 + microseconds / 1_000 - askedMs;
-    if (Number.isFinite(aheadMs)) this.#aheadMs = aheadMs;
+    if (!Number.isFinite(aheadMs)) return;
+    this.#aheadMs = aheadMs;
+    this.#mostAheadMs = Math.max(this.#mostAheadMs, aheadMs);
   }
 }

@@ -33,9 +33,10 @@ import { Link } from './link.ts';
 import { RedisPresence } from './presence.ts';
 import { PresenceScripts } from './presence-scripts.ts';
 import { type Send, teach } from './script.ts';
-import { Scripts, TEND_AFTER } from './scripts.ts';
+import { Scripts } from './scripts.ts';
 import { shardsOf } from './shards.ts';
 import { Subscriptions, type Topology } from './subscriptions.ts';
+import { Tending } from './tending.ts';
 import type { RedisTarget } from './url.ts';
 import { RedisVault } from './vault.ts';
 
@@ -64,9 +65,6 @@ const CLOCK_MS = 5_000;
 /** Last ids that are asked for at a time. */
 const HEADS_AT_ONCE = 1_000;
 
-/** Of how many channels it is remembered when they were tended last. One forgotten is only tended sooner. */
-const MAX_TENDED = 10_000;
-
 export class RedisBroker implements Broker {
   readonly presence: Presence;
   readonly vault: Vault;
@@ -83,7 +81,9 @@ export class RedisBroker implements Broker {
   readonly #keys: Keys;
   readonly #scripts: Scripts;
   readonly #presenceScripts: PresenceScripts;
-  readonly #lastTended = new Map<string, number>();
+  readonly #tending = new Tending(() => performance.now());
+  /** What serves the commands: one server, or a cluster's masters. */
+  #servers: readonly (string | undefined)[] | undefined;
   readonly #connecting = new Set<{ resolve(): void; reject(error: Error): void }>();
   #status: BrokerStatus = { ready: false, sinceMs: Date.now(), reason: 'Redis has not been reached yet.' };
   #announced: boolean | undefined;
@@ -101,7 +101,10 @@ export class RedisBroker implements Broker {
     this.#commands = new Link({
       target,
       gate,
-      onUsable: () => this.#teach(),
+      onUsable: (server) => {
+        if (!(this.#commands.connection instanceof Cluster)) this.#servedBy([server]);
+        this.#teach();
+      },
       // A master that became a replica refuses what is written, and answers reads as if nothing had happened.
       onClosed: () => this.#reads.renew(),
       onChange,
@@ -120,6 +123,7 @@ export class RedisBroker implements Broker {
       send: this.#send,
       sendRead,
       keys: this.#keys,
+      tending: this.#tending,
       publishCommand,
       retentionOf: this.#retentionOf,
       onWaiting: () => this.#commands.endTurn(),
@@ -140,7 +144,12 @@ export class RedisBroker implements Broker {
         ? new FailoverWatch(openSentinels(target, timeoutMs), target.masterName, () => this.#connections())
         : undefined;
     const { connection } = this.#commands;
-    if (connection instanceof Cluster) connection.on('refresh', () => this.#subscriptions.reroute());
+    if (!(connection instanceof Cluster)) return;
+    connection.on('-node', (node: Redis) => this.#lost(nameOf(node)));
+    connection.on('refresh', () => {
+      this.#servedBy(connection.nodes('master').map(nameOf));
+      this.#subscriptions.reroute();
+    });
   }
 
   listen(listener: Listener): void {
@@ -156,12 +165,10 @@ export class RedisBroker implements Broker {
   }
 
   publish(channel: string, message: Message): Promise<Published> {
-    const { size, retentionMs } = this.#retentionOf(channel);
-    const tend = size > 0 && this.#isTendingDue(channel, retentionMs);
     return this.#commands.gate.run(() =>
       message.stillHolds?.() === false
         ? Promise.reject(new BrokerUnavailable(OVERTAKEN))
-        : this.#scripts.publish(channel, message, tend),
+        : this.#scripts.publish(channel, message),
     );
   }
 
@@ -254,6 +261,21 @@ export class RedisBroker implements Broker {
     teach(this.#send, [...this.#scripts.all, ...this.#presenceScripts.all]).catch(() => undefined);
   }
 
+  /** One that was not there before may lack what others have acknowledged. What does not say which it is may be another one. */
+  #servedBy(servers: readonly (string | undefined)[]): void {
+    const before = this.#servers;
+    this.#servers = servers;
+    if (before === undefined || servers.every((server) => server !== undefined && before.includes(server))) return;
+    this.#tending.serverReplaced(this.#clock.latestMs());
+  }
+
+  /** A node of a cluster is gone. Its replica may have what comes next before the map of the slots tells of that: another node says where to. */
+  #lost(server: string): void {
+    if (this.#servers?.includes(server) !== true) return;
+    this.#servers = this.#servers.filter((each) => each !== server);
+    this.#tending.serverReplaced(this.#clock.latestMs());
+  }
+
   *#connections(): Iterable<Redis> {
     yield* this.#commands.nodes();
     yield* this.#reads.nodes();
@@ -285,20 +307,10 @@ export class RedisBroker implements Broker {
     const away = [this.#commands, this.#reads].filter(({ ready }) => !ready);
     return (away.find(({ failed }) => failed) ?? away[0])?.reason;
   }
+}
 
-  /** A publish that also looks after what is past its time costs Redis twice as much, so that is done now and then, by each gateway. */
-  #isTendingDue(channel: string, retentionMs: number): boolean {
-    const now = performance.now();
-    const last = this.#lastTended.get(channel);
-    if (last !== undefined && now - last < TEND_AFTER * retentionMs) return false;
-    this.#lastTended.delete(channel);
-    this.#lastTended.set(channel, now);
-    if (this.#lastTended.size > MAX_TENDED) {
-      const [oldest] = this.#lastTended.keys();
-      if (oldest !== undefined) this.#lastTended.delete(oldest);
-    }
-    return true;
-  }
+function nameOf({ options }: Redis): string {
+  return `${options.host}:${options.port}`;
 }
 
 function closed(): BrokerUnavailable {

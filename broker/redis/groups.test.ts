@@ -21,14 +21,14 @@ function world() {
 describe('publishes that come in one turn', () => {
   it('go by one call for each channel, and each gets its own id', async () => {
     const { groups, sent, answers, asked } = world();
-    const ids = [groups.add('a', 'a1', false), groups.add('b', 'b1', false), groups.add('a', 'a2', true)];
+    const ids = [groups.add('a', 'a1'), groups.add('b', 'b1'), groups.add('a', 'a2')];
     assert.deepEqual([sent.length, asked()], [0, 2]);
     groups.flush();
     assert.deepEqual(
-      sent.map(({ channel, bodies, tend }) => [channel, bodies, tend]),
+      sent.map(({ channel, bodies }) => [channel, bodies]),
       [
-        ['a', ['a1', 'a2'], true],
-        ['b', ['b1'], false],
+        ['a', ['a1', 'a2']],
+        ['b', ['b1']],
       ],
     );
     answers[1]?.resolve(['20-0']);
@@ -40,9 +40,9 @@ describe('publishes that come in one turn', () => {
 
   it('fail together, and none but those of the call that failed', async () => {
     const { groups, answers } = world();
-    const outcomes = Promise.allSettled([groups.add('a', '1', false), groups.add('a', '2', false)]);
+    const outcomes = Promise.allSettled([groups.add('a', '1'), groups.add('a', '2')]);
     groups.flush();
-    const later = groups.add('a', '3', false);
+    const later = groups.add('a', '3');
     groups.flush();
     answers[0]?.reject(new Error('lost'));
     answers[1]?.resolve(['1-0']);
@@ -61,15 +61,15 @@ describe('publishes that come in one turn', () => {
       },
       () => undefined,
     );
-    const broken = Promise.allSettled([groups.add('broken', '1', false), groups.add('broken', '2', false)]);
-    const beside = groups.add('beside', '1', false);
+    const broken = Promise.allSettled([groups.add('broken', '1'), groups.add('broken', '2')]);
+    const beside = groups.add('beside', '1');
     groups.flush();
     assert.deepEqual(
       (await broken).map(({ status }) => status),
       ['rejected', 'rejected'],
     );
     assert.equal(await beside, '1-0');
-    const later = groups.add('beside', '2', false);
+    const later = groups.add('beside', '2');
     groups.flush();
     assert.equal(await later, '1-0');
   });
@@ -84,7 +84,7 @@ describe('publishes that come in one turn', () => {
       },
       () => undefined,
     );
-    for (const channel of ['a', 'b', 'c']) void groups.add(channel, '1', false);
+    for (const channel of ['a', 'b', 'c']) void groups.add(channel, '1');
     groups.flush();
     assert.deepEqual(sent, ['a', 'b', 'c']);
   });
@@ -101,7 +101,7 @@ describe('publishes that come in one turn', () => {
         for (const [index, { channel, length, flush }] of steps.entries()) {
           const body = `${index} `.padEnd(length, 'x');
           given.get(channel)?.push(body);
-          void groups.add(channel, body, false);
+          void groups.add(channel, body);
           if (flush && index % 7 === 0) groups.flush();
         }
         groups.flush();

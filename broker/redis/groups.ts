@@ -8,8 +8,6 @@ import type { Position } from '../broker.ts';
 export interface Group {
   readonly channel: string;
   readonly bodies: string[];
-  /** Whether the channel's keys are to be tended with it. */
-  tend: boolean;
 }
 
 /** Sends a group; resolves to one id for each body, in their order. All of them are stored, or none. */
@@ -37,7 +35,7 @@ export class Groups {
   }
 
   /** Resolves to the id that the body was given. Rejects as the call does that it went by. */
-  add(channel: string, body: string, tend: boolean): Promise<Position> {
+  add(channel: string, body: string): Promise<Position> {
     return new Promise((resolve, reject) => {
       let group = this.#waiting.get(channel);
       if (group !== undefined && (group.bodies.length >= MAX_BODIES || group.length + body.length > MAX_LENGTH)) {
@@ -45,14 +43,13 @@ export class Groups {
         group = undefined;
       }
       if (group === undefined) {
-        group = { channel, bodies: [], waiters: [], length: 0, tend };
+        group = { channel, bodies: [], waiters: [], length: 0 };
         this.#waiting.set(channel, group);
         this.#onWaiting();
       }
       group.bodies.push(body);
       group.waiters.push({ resolve, reject });
       group.length += body.length;
-      group.tend ||= tend;
     });
   }
 

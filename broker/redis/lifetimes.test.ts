@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import { HEAD_EXTRA_LIFETIME_MS, KEY_LIFETIME_MS } from '../broker.ts';
 import { RedisBroker } from './engine.ts';
 import { Keys } from './keys.ts';
-import { TEND_AFTER } from './scripts.ts';
+import { TEND_AFTER } from './tending.ts';
 import { type RedisDeployment, startStandalone } from './testing/servers.ts';
 import { parseRedisUrl } from './url.ts';
 

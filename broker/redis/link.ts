@@ -12,8 +12,8 @@ import type { RedisTarget } from './url.ts';
 export interface LinkParts {
   readonly target: RedisTarget;
   readonly gate: GateOptions;
-  /** Called first of all once it can be used: what is sent then goes out before any call that waits. */
-  readonly onUsable?: () => void;
+  /** Called first of all once it can be used, with the server's own name for itself: what is sent then goes out before any call that waits. */
+  readonly onUsable?: (server: string | undefined) => void;
   /** Called when it ends. */
   readonly onClosed?: () => void;
   /** Called whenever `ready` or `reason` may be another. */
@@ -139,7 +139,7 @@ export class Link {
     while (isCurrent()) {
       const server = await checkServer(ask, this.#parts.target);
       if (!isCurrent()) return;
-      if (server.state === 'usable') return this.#use();
+      if (server.state === 'usable') return this.#use(server.instance);
       if (server.state === 'lost') return;
       if (server.state === 'replaced') return connection.disconnect(true);
       this.#lastError = server.state === 'loading' ? 'Redis is loading its data from disk.' : server.reason;
@@ -150,8 +150,8 @@ export class Link {
     }
   }
 
-  #use(): void {
-    this.#parts.onUsable?.();
+  #use(instance: string | undefined): void {
+    this.#parts.onUsable?.(instance);
     this.#ready = true;
     this.gate.open();
     this.#parts.onChange();

@@ -18,11 +18,10 @@ import { type Group, Groups } from './groups.ts';
 import type { Keys } from './keys.ts';
 import { OrderedCalls } from './ordered-calls.ts';
 import { bytes, list, load, type PublishCommand, run, type Script, type Send, text } from './script.ts';
+import type { Tending } from './tending.ts';
 
 /** `publish.lua` lets a stream live for so much longer than its events are kept; what is past that is left out of reads. */
 const SPARE_LIFETIME = 0.25;
-/** How much of the retention may go by before a channel that is published to has to be tended. Less than the spare lifetime. */
-export const TEND_AFTER = 0.125;
 
 /** Entries that a script takes out of a stream at a time: so many events, as large as they may be, are what Redis holds beyond a page. */
 const PAGING = { PAGE_STEP: 32 };
@@ -34,6 +33,7 @@ export interface ScriptsParts {
   /** For what only reads. */
   readonly sendRead: Send;
   readonly keys: Keys;
+  readonly tending: Tending;
   readonly publishCommand: PublishCommand;
   readonly retentionOf: RetentionOf;
   /** Called when publishes wait for others to go with, until `flush`. */
@@ -45,6 +45,7 @@ export class Scripts {
   readonly #changes: OrderedCalls;
   readonly #sendRead: Send;
   readonly #keys: Keys;
+  readonly #tending: Tending;
   readonly #publish: Script;
   /** The same for histories that are bounded by bytes. */
   readonly #publishBounded: Script;
@@ -55,10 +56,11 @@ export class Scripts {
   readonly #retentionOf: RetentionOf;
   readonly #groups: Groups;
 
-  constructor({ send, sendRead, keys, publishCommand, retentionOf, onWaiting }: ScriptsParts) {
+  constructor({ send, sendRead, keys, tending, publishCommand, retentionOf, onWaiting }: ScriptsParts) {
     this.#changes = new OrderedCalls(send);
     this.#sendRead = sendRead;
     this.#keys = keys;
+    this.#tending = tending;
     this.#retentionOf = retentionOf;
     this.#groups = new Groups((group) => this.#store(group).then(toIds), onWaiting);
     const words = { PUBLISH: publishCommand, KEY_LIFETIME_MS, HEAD_EXTRA_LIFETIME_MS, SPARE_LIFETIME };
@@ -75,11 +77,10 @@ export class Scripts {
     ];
   }
 
-  /** `tend`: whether the channel's keys shall be given their full lifetimes anew, and entries past the retention be dropped. */
-  publish(channel: string, message: Message, tend: boolean): Promise<Published> {
+  publish(channel: string, message: Message): Promise<Published> {
     const body = encodeBody(message);
-    if (message.key === undefined) return this.#groups.add(channel, body, tend).then(stored);
-    return this.#store({ channel, bodies: [body], tend }, message.key).then(toPublished);
+    if (message.key === undefined) return this.#groups.add(channel, body).then(stored);
+    return this.#store({ channel, bodies: [body] }, message.key).then(toPublished);
   }
 
   /** Sends the publishes that wait for others to go with: before any other command, so that all keep their order. */
@@ -113,16 +114,25 @@ export class Scripts {
     return run(this.#sendRead, script, this.#history(channel), [size, retentionMs, ...args]);
   }
 
-  #store({ channel, bodies, tend }: Group, key?: string): Promise<unknown> {
+  #store({ channel, bodies }: Group, key?: string): Promise<unknown> {
     const { size, retentionMs, maxBytes } = this.#retentionOf(channel);
     const keys: [string, ...string[]] = [this.#keys.stream(channel)];
     if (size > 0) keys.push(this.#keys.head(channel));
     if (key !== undefined) keys.push(this.#keys.idempotency(channel, key));
     const args: (string | number)[] = [this.#keys.events(channel)];
     if (size === 0) return this.#changes.run(this.#publishEphemeral, keys, [...args, ...bodies]);
-    args.push(size + 1, retentionMs, tend ? 1 : 0);
-    if (maxBytes === undefined) return this.#changes.run(this.#publish, keys, [...args, ...bodies]);
-    return this.#changes.run(this.#publishBounded, keys, [...args, maxBytes, ...bodies]);
+    const tend = this.#tending.next(channel, retentionMs);
+    args.push(size + 1, retentionMs, tend);
+    const reply =
+      maxBytes === undefined
+        ? this.#changes.run(this.#publish, keys, [...args, ...bodies])
+        : this.#changes.run(this.#publishBounded, keys, [...args, maxBytes, ...bodies]);
+    if (tend.length > 1)
+      reply.then(
+        (ids) => !Array.isArray(ids) && this.#tending.stored(channel, tend),
+        () => undefined, // whoever publishes is told
+      );
+    return reply;
   }
 
   #history(channel: string): string[] {

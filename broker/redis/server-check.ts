@@ -6,7 +6,8 @@ import { describeError } from './gate.ts';
 import type { RedisTarget } from './url.ts';
 
 export type ServerState =
-  | { readonly state: 'usable' }
+  /** `instance`: by which a server is told from another, and from itself before a restart; undefined where it hides that. */
+  | { readonly state: 'usable'; readonly instance?: string | undefined }
   /** It reads its data from disk and takes commands once that is done. */
   | { readonly state: 'loading' }
   /** The Sentinels named it as the master, and it is a replica by now: another connection leads to the master. */
@@ -35,7 +36,7 @@ export async function checkServer(ask: Ask, target: RedisTarget): Promise<Server
     return { state: 'unusable', reason: `REDIS_URL leads to a replica, which takes no writes: ${advice}.` };
   }
   const fault = target.db === 0 ? undefined : await faultOfDatabase(ask, target.db);
-  return fault === undefined ? { state: 'usable' } : { state: 'unusable', reason: fault };
+  return fault === undefined ? { state: 'usable', instance: info.get('run_id') } : { state: 'unusable', reason: fault };
 }
 
 function factsOf(info: string): ReadonlyMap<string, string> {

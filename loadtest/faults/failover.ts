@@ -64,14 +64,15 @@ export async function killAheadClockBehind(world: World, pair: Pair, random: Ran
   }
   const equal = async () => (await offset(replica)) === (await offset(master));
   await until('the replica knows of it', equal, PAUSE_MS).catch(() => undefined); // it is written to all the time: as good as it gets
-  const lost = await killAhead(world, pair, random, ahead);
+  world.idsGoAhead(AHEAD_MS + 1_000);
+  const lost = await killAhead(world, pair, random);
   // Other faults say by the clock what may be lost.
   while (Date.now() <= ahead) await sleep(20);
   return lost && moved > 0;
 }
 
-/** The master is killed after its replica got nothing for a while: what was acknowledged in that time is lost, up to the time `lostUntil` if that is later. */
-export async function killAhead(world: World, pair: Pair, random: Random, lostUntil = 0): Promise<boolean> {
+/** The master is killed after its replica got nothing for a while: what was acknowledged in that time is lost. */
+export async function killAhead(world: World, pair: Pair, random: Random): Promise<boolean> {
   const { master, replica, asReplicaOf } = pair;
   const from = Date.now() - 1;
   // The replica finds no way back to it.
@@ -80,7 +81,7 @@ export async function killAhead(world: World, pair: Pair, random: Random, lostUn
   await sleep(200 + random.below(800));
   const ahead = Number(await offset(master)) > Number(await offset(replica));
   await master.kill();
-  world.losses.push({ from, until: Math.max(lostUntil, Date.now()) });
+  world.lose(from);
   await replaced(world, pair);
   await master.start(asReplicaOf(replica));
   await inStep(master);
@@ -95,7 +96,7 @@ export async function stopUntilReplaced(world: World, pair: Pair): Promise<boole
   await replaced(world, pair);
   master.resume();
   await inStep(master);
-  world.losses.push({ from, until: Date.now() });
+  world.lose(from);
   return true;
 }
 
@@ -107,10 +108,11 @@ export async function restartReplica({ master, replica, asReplicaOf }: Pair, ran
   return true;
 }
 
-async function replaced({ switches }: World, { replica, agreed }: Pair): Promise<void> {
-  if (switches !== undefined) switches.meant++;
+async function replaced(world: World, { replica, agreed }: Pair): Promise<void> {
+  if (world.switches !== undefined) world.switches.meant++;
   const holds = async () => (await replication(replica)).includes('role:master') && (await agreed());
   await until('the replica has taken over', holds, FAILOVER_LIMIT_MS);
+  world.idsGoAhead();
 }
 
 async function inStep(server: RedisServer): Promise<void> {

@@ -153,7 +153,7 @@ async function evict(world: World, random: Random, half: 'stream' | 'head'): Pro
   const key = KEYS[half](channel);
   const server = await world.redis.masterOf(key);
   const found = Number(await server.command('DEL', key)) > 0;
-  if (half === 'stream') world.losses.push({ from: 0, until: Date.now(), channels: [channel] });
+  if (half === 'stream') world.lose(0, [channel]);
   return found;
 }
 
@@ -165,7 +165,7 @@ export async function flush(world: World, servers: readonly RedisServer[]): Prom
     if (master === undefined || servers.includes(master)) channels.push(channel);
   }
   for (const server of servers) await server.command('FLUSHALL');
-  world.losses.push({ from: 0, until: Date.now(), channels });
+  world.lose(0, channels);
 }
 
 /** Runs with settings of a server changed, and puts them back. */

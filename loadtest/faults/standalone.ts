@@ -22,6 +22,7 @@ export const STANDALONE_FAULTS: readonly Fault[] = [
       await server.kill();
       await sleep(random.pick([0, 300, 1_500]));
       await server.start();
+      world.idsGoAhead();
       return true;
     },
   },

@@ -59,6 +59,8 @@ const GATEWAY_SETTINGS = {
 const WITH_FILE = 'appendonly yes\nappendfsync always\n';
 /** A write beyond the limit on its files then fails, as on a full disk, and does not end it. */
 const SURVIVES_FULL_DISK = ['env', '--ignore-signal=XFSZ'];
+/** By so much gateways have ids go on ahead of the clock when another server took over, and a second. */
+const IDS_AHEAD_MS = 11_000;
 const QUICK_CLUSTER = 'cluster-node-timeout 1000\n';
 /** Long enough that none takes a master for dead, or gives up what it has begun, because this machine stood still for a moment. */
 const QUICK_SENTINEL = [
@@ -79,11 +81,24 @@ export class World {
   readonly switches: Switches | undefined;
   /** When Redis may have lost what it had acknowledged. Faults that do that say so here. */
   readonly losses: Loss[] = [];
+  /** No event has an id of a later millisecond, but for those that go by the clock. */
+  #latestIdMs = 0;
   /** Publishes that a fault wants, beside those that go on anyway. */
   readonly wanted: PlannedRequest[] = [];
   /** What should not have happened, and is no event that was lost. */
   readonly complaints: string[] = [];
   readonly #ends: readonly End[];
+
+  /** What was stored since `fromMs`, in all channels or in these, may be lost. */
+  lose(fromMs: number, channels?: readonly string[]): void {
+    const loss = { from: fromMs, until: Math.max(Date.now(), this.#latestIdMs) };
+    this.losses.push(channels === undefined ? loss : { ...loss, channels });
+  }
+
+  /** Ids go on ahead of the clock: after another server took over, or a fault had them do so, by `aheadMs` of it. */
+  idsGoAhead(aheadMs = IDS_AHEAD_MS): void {
+    this.#latestIdMs = Math.max(this.#latestIdMs, Date.now() + aheadMs);
+  }
 
   private constructor(parts: Parts, ends: readonly End[]) {
     ({

@@ -7,7 +7,7 @@
 -- ARGV[1]  pub/sub channel
 -- ARGV[2]  how many entries the stream keeps at least: one more than the history's size
 -- ARGV[3]  retention in ms
--- ARGV[4]  1 to give the keys their lifetimes anew and drop entries past the retention, else 0
+-- ARGV[4]  1 to give the keys their lifetimes anew and drop entries past the retention, else 0; or an id: as 1, and the events get ids above that
 -- ARGV[5]  only where the history is bounded by bytes: how many it may have
 -- ARGV[$BODIES] and so on  bodies: name LF data
 -- Returns the ids, in the order of the bodies, with spaces between; for a repeated key the first event's id in an array of one.
@@ -22,6 +22,7 @@
 -- What each half alone means: a stream without a head has had its head evicted, so the stream tells the predecessor. A
 -- head without a stream has outlived its history (expired, or evicted): ids and the chain go on from the head.
 
+--@include step
 --@if bounded
 --@include weight
 
@@ -33,12 +34,15 @@ if key then
   if seen then return { seen } end
 end
 
+local tended = ARGV[4] ~= '0'
+local next = #ARGV[4] > 1 and step(stream, head, ARGV[4]) or '*'
+
 -- An id of * is never below the stream's own last one, also when the clock has stepped back. Without a stream there is none.
 --@if bounded
 local first = weighed(stream, ARGV[$BODIES])
-local id = redis.call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], '*', unpack(first))
+local id = redis.call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], next, unpack(first))
 --@else
-local id = redis.call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[$BODIES])
+local id = redis.call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], next, 'e', ARGV[$BODIES])
 --@end
 local known = id
 local prev
@@ -49,6 +53,7 @@ if not id then
   local time = redis.call('TIME')
   local clock = time[1] * 1000 + math.floor(time[2] / 1000)
   id = clock > tonumber(ms) and string.format('%.0f-0', clock) or string.format('%s-%.0f', ms, seq + 1)
+  if next ~= '*' then id = next end
 --@if bounded
   redis.call('XADD', stream, id, 'p', prev, unpack(first))
 --@else
@@ -80,7 +85,7 @@ elseif known then
   prev = before and before[1] or '0-0'
 end
 
-if ARGV[4] == '1' or not known or not remembered then
+if tended or not known or not remembered then
   local time = redis.call('TIME')
   local cutoff = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3]
   local expired = redis.call('XREVRANGE', stream, string.format('%.0f', cutoff - 1), '-', 'COUNT', 1)[1]

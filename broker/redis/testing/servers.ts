@@ -67,11 +67,11 @@ export class RedisServer {
     return this.#child?.pid;
   }
 
-  /** Resolves when the server answers. `more`: arguments for this time only. */
-  async start(more: readonly string[] = []): Promise<void> {
+  /** Resolves when the server answers. `more`: arguments for this time only; `under`: a command that runs it this time. */
+  async start(more: readonly string[] = [], under = this.#under): Promise<void> {
     // The process then dies with its parent, however that one ends; the pid remains that of the server.
     const guard = hasSetpriv() ? ['setpriv', '--pdeathsig', 'KILL'] : [];
-    const [command = 'redis-server', ...args] = [...guard, ...this.#under, 'redis-server', ...this.#args, ...more];
+    const [command = 'redis-server', ...args] = [...guard, ...under, 'redis-server', ...this.#args, ...more];
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.#output = '';
