@@ -99,6 +99,67 @@ describe('the members of a gateway', () => {
     assert.equal(members.leaving, 0);
   });
 
+  it('who left are taken out again where the broker may have lost that, and nobody who has come back', async () => {
+    for (const connection of ['gone', 'back']) {
+      members.enter(LIST, person(connection));
+      members.exit(LIST, connection);
+    }
+    await members.settled();
+    members.enter(LIST, person('back'));
+    // A failover has lost that they left.
+    await broker.presence.join(LIST, {
+      ...person('gone'),
+      gateway: LEASE,
+      claim: undefined,
+      secret: 's',
+      announce: false,
+    });
+    assert.deepEqual(await listed(LIST), ['back', 'gone']);
+    members.doubt();
+    members.leaveDue();
+    await members.settled();
+    assert.deepEqual(await listed(LIST), ['back']);
+    assert.equal(members.leaving, 0);
+    clock.now += 1;
+    members.exit(LIST, 'back');
+    await members.settled();
+    clock.now += 60_000;
+    members.doubt();
+    assert.equal(members.leaving, 0, 'not those who left long ago');
+  });
+
+  it('who could not be taken out and have come back are not taken out later', async () => {
+    members.enter(LIST, person('one'));
+    assert.deepEqual(await listed(LIST), ['one']);
+    away = true;
+    members.exit(LIST, 'one');
+    await members.settled();
+    assert.equal(members.leaving, 1);
+    away = false;
+    members.enter(LIST, person('one'));
+    assert.equal(members.leaving, 0);
+    away = true;
+    members.exit(LIST, 'one');
+    members.enter(LIST, person('one')); // before that could be told
+    away = false;
+    members.enter(LIST, person('one'));
+    await members.settled();
+    clock.now += GRACE_MS;
+    members.leaveDue();
+    await members.settled();
+    assert.deepEqual(await listed(LIST), ['one']);
+  });
+
+  it('remember those who left up to a bound', async () => {
+    for (let i = 0; i < 10_010; i++) {
+      members.enter(LIST, person(`${i}`));
+      members.exit(LIST, `${i}`);
+    }
+    await members.settled();
+    members.doubt();
+    assert.equal(members.leaving, 10_000);
+  });
+
   it('who go while they are being entered are not left behind', async () => {
     const { presence } = broker;
     const join = presence.join.bind(presence);

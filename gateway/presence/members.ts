@@ -62,16 +62,30 @@ const MEMBER_BYTES = 96;
 /** Members that are entered at once when all are entered anew. */
 const REENTER_BATCH = 256;
 
+/** A failover may lose what was acknowledged before it: members who left so lately are taken out again, and no more of them than that. */
+const REPEATED_MS = 60_000;
+const MAX_REPEATED = 10_000;
+
 interface Leaving {
   readonly channel: string;
   readonly connection: string;
   readonly dueMs: number;
 }
 
+interface Left {
+  readonly channel: string;
+  readonly connection: string;
+  readonly atMs: number;
+}
+
 export class Members {
   readonly #parts: MembersParts;
   /** Connections that ended, oldest first: each leaves when its grace is over. */
-  #leaving: Leaving[] = [];
+  readonly #leaving = new Map<string, Leaving>();
+  /** Leavings that the broker is told of, or is about to be, and whether the member has come back since. */
+  readonly #going = new Map<string, { isBack: boolean }>();
+  /** Those who have left lately, oldest first. */
+  readonly #left = new Map<string, Left>();
   /** What the broker is being told of connections that broke. */
   readonly #telling = new Set<Promise<void>>();
   /** Members that are being entered: they are taken out only after that, or they would stay. */
@@ -85,7 +99,7 @@ export class Members {
 
   /** Connections whose grace is running, or that could not be taken out yet. */
   get leaving(): number {
-    return this.#leaving.length;
+    return this.#leaving.size;
   }
 
   /** The lease by which members are entered now; undefined while there is none. */
@@ -130,28 +144,35 @@ export class Members {
     const mode = this.#parts.modeOf(channel);
     if (mode === 'off') return Promise.resolve();
     if (mode === 'list') return this.#tell(this.#leave(channel, connection));
-    this.#leaving.push({ channel, connection, dueMs: this.#parts.now() + GRACE_MS });
+    this.#leaveLater(channel, connection, GRACE_MS);
     return this.#tell(this.#part(channel, connection));
   }
 
   /** Takes out those whose grace is over. Called about every half second. */
   leaveDue(): void {
     const now = this.#parts.now();
-    const due = this.#leaving.findIndex(({ dueMs }) => dueMs > now);
-    for (const { channel, connection } of this.#leaving.splice(0, due < 0 ? this.#leaving.length : due)) {
+    for (const [key, { channel, connection, dueMs }] of this.#leaving) {
+      if (dueMs > now) break;
+      this.#leaving.delete(key);
       void this.#tell(this.#leave(channel, connection));
     }
   }
 
-  /** The broker may have forgotten members that it had taken: all are entered anew at the next occasion. */
+  /** The broker may have forgotten who came and who left: at the next occasion all members are entered anew, and those who left lately taken out again. */
   doubt(): void {
     this.#stale = true;
+    const since = this.#parts.now() - REPEATED_MS;
+    for (const { channel, connection, atMs } of this.#left.values())
+      if (atMs > since) this.#leaveLater(channel, connection, 0);
+    this.#left.clear();
   }
 
   /** This gateway lives by another lease from now on: its members must be entered by that one. */
   leaseBegan(): void {
     this.#stale = true;
-    this.#leaving = []; // the old lease's members are the others' to remove
+    // The old lease's members are the others' to remove.
+    this.#leaving.clear();
+    this.#left.clear();
   }
 
   /**
@@ -210,6 +231,11 @@ export class Members {
 
   #join(channel: string, person: Person, claim: string | undefined): Promise<boolean> {
     const key = keyOf(channel, person.connection);
+    // It has come back: what is still to be told of its leaving is no longer true.
+    this.#leaving.delete(key);
+    this.#left.delete(key);
+    const going = this.#going.get(key);
+    if (going !== undefined) going.isBack = true;
     const entering: Promise<boolean> = this.#enter(channel, person, claim).finally(() => {
       if (this.#entering.get(key) === entering) this.#entering.delete(key);
     });
@@ -238,12 +264,36 @@ export class Members {
   }
 
   async #leave(channel: string, connection: string): Promise<void> {
-    await this.#entered(channel, connection);
+    const key = keyOf(channel, connection);
+    const going = { isBack: false };
+    this.#going.set(key, going);
     try {
+      await this.#entered(channel, connection);
+      if (going.isBack) return;
       await this.#parts.broker.presence.leave(channel, connection);
+      if (!going.isBack) this.#hasLeft(channel, connection);
     } catch (error) {
       ignoreUnavailable(error);
-      this.#leaving.push({ channel, connection, dueMs: this.#parts.now() + GRACE_MS });
+      if (!going.isBack) this.#leaveLater(channel, connection, GRACE_MS);
+    } finally {
+      if (this.#going.get(key) === going) this.#going.delete(key);
+    }
+  }
+
+  #leaveLater(channel: string, connection: string, afterMs: number): void {
+    const key = keyOf(channel, connection);
+    this.#leaving.delete(key); // it goes to the end
+    this.#leaving.set(key, { channel, connection, dueMs: this.#parts.now() + afterMs });
+  }
+
+  #hasLeft(channel: string, connection: string): void {
+    const key = keyOf(channel, connection);
+    const now = this.#parts.now();
+    this.#left.delete(key);
+    this.#left.set(key, { channel, connection, atMs: now });
+    for (const [oldest, { atMs }] of this.#left) {
+      if (this.#left.size <= MAX_REPEATED && atMs > now - REPEATED_MS) break;
+      this.#left.delete(oldest);
     }
   }
 
