@@ -132,7 +132,10 @@ export class PresenceScripts {
       await run(this.#sendRead, this.#scripts.members, [this.#keys.members(channel)], args),
     );
     const members: Member[] = [];
-    for (let i = 0; i + 1 < parts.length; i += 2) members.push(decodeMember(text(parts[i]), text(parts[i + 1])));
+    for (let i = 0; i + 1 < parts.length; i += 2) {
+      const member = decodeMember(text(parts[i]), text(parts[i + 1]));
+      if (member !== undefined) members.push(member);
+    }
     return { members, more: more === 1 };
   }
 
@@ -196,20 +199,21 @@ function encodeEntry({ gateway, user, name, claim, secret, announce }: Joining):
   return [...texts, kept, JSON.stringify(secret), announce ? 1 : 0, 0].join('\n');
 }
 
-function decodeMember(connection: string, entry: string): Member {
-  const [gateway = '', user = '', name = ''] = entry.split('\n', 3);
-  return {
-    connection: decodeText(connection) ?? '',
-    gateway: decodeText(gateway) ?? '',
-    user: decodeText(user),
-    name: decodeText(name),
-  };
+/** Undefined where no gateway of this version can have stored it: the others are listed without it. */
+function decodeMember(field: string, entry: string): Member | undefined {
+  const [connection, gateway, user, name] = [field, ...entry.split('\n', 3)].map(decodeText);
+  if (typeof connection !== 'string' || typeof gateway !== 'string') return undefined;
+  return user === undefined || name === undefined ? undefined : { connection, gateway, user, name };
 }
 
-function decodeText(json: string): string | null {
-  const value: unknown = JSON.parse(json);
-  if (value !== null && typeof value !== 'string') throw new TypeError('Redis holds a member that is none.');
-  return value;
+/** Undefined where it is neither a text nor null. */
+function decodeText(json: string): string | null | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return value === null || typeof value === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function nextOf(cursor: unknown): string | undefined {

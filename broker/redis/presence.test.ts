@@ -47,6 +47,19 @@ describe('presence in Redis', () => {
   };
   const count = async (...command: [string, string]): Promise<number> => Number(await server.command(...command));
 
+  it('lists the others where something was stored among the members that is none', async () => {
+    const { one, channel } = await scene();
+    const member = joining(one, { user: 'u' });
+    await one.presence.join(channel, member);
+    const by = JSON.stringify(one.gateway);
+    const entries = [`${by}`, `${by}\n`, `${by}\n"u`, `${by}\n7\n"n"`, `${by}\n"u"\n{}`, `${by}\nnull\nundefined`];
+    for (const [index, entry] of entries.entries())
+      await server.command('HSET', keys.members(channel), `"c${index}"`, entry);
+    await server.command('HSET', keys.members(channel), 'no JSON', `${by}\n"u"\n"n"`);
+    await server.command('HSET', keys.members(channel), 'null', `${by}\n"u"\n"n"`);
+    assert.deepEqual(await listOf(one, channel), [memberOf(member)]);
+  });
+
   it('removes a dead gateway from a channel and from many channels, however many they are', async () => {
     const { one, dead, channel } = await scene();
     const stay = numbers(1_500).map((n) => joining(one, { user: `stay ${n}` }));
