@@ -183,7 +183,7 @@ async function endsByItself(t: TestContext, how: string, settings: Readonly<Reco
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString();
   });
-  const [code] = await once(child, 'exit');
+  const [code] = await once(child, 'close');
   assert.equal(code, 0, output);
   assert.match(output, /ended/);
 }

@@ -64,7 +64,8 @@ for (const { code, begin, end } of REFUSALS)
       (await call(`${url}/metrics`)).text,
       new RegExp(`^passerelle_broker_refuses_writes\\{.*"${code}".*1$`, 'm'),
     );
-    assert.match(gateway.log, new RegExp(`"refusal":"${code}".*Redis refuses writes`));
+    const refusal = new RegExp(`"refusal":"${code}".*Redis refuses writes`);
+    await until('the log says so', () => refusal.test(gateway.log));
 
     const refused = await post(`${url}/api/publish`, { channel: 'a', data: 1 });
     assert.equal(refused.status, 503);
@@ -91,6 +92,6 @@ for (const { code, begin, end } of REFUSALS)
     await end(server);
     await until('it is whole again', async () => (await degraded()).length === 0);
     await publish(url, 'a', 'after');
-    assert.match(gateway.log, /Redis takes writes again/);
+    await until('the log says so', () => /Redis takes writes again/.test(gateway.log));
     client.destroy();
   });

@@ -46,11 +46,14 @@ export class GatewayProcess {
   readonly url: string;
   readonly #child: ChildProcess;
   readonly #lines: readonly string[];
+  /** It is gone, and all that it wrote has been read. */
+  readonly #closed: Promise<unknown>;
 
   private constructor(url: string, child: ChildProcess, lines: readonly string[]) {
     this.url = url;
     this.#child = child;
     this.#lines = lines;
+    this.#closed = once(child, 'close');
   }
 
   /** Resolves once it listens, on a port of its own choosing; rejects with its last lines where it does not. */
@@ -87,14 +90,14 @@ export class GatewayProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Its last lines, of both streams, for the message of a failure. */
+  /** Its last lines, of both streams, as far as they have been read: what it does may be seen otherwise before it is read here. */
   get log(): string {
     return this.#lines.join('\n');
   }
 
-  /** Resolves when it is gone, with its exit code; `null` where it was killed. */
+  /** Resolves when it is gone and its log is whole, with its exit code; `null` where it was killed. */
   async exited(): Promise<number | null> {
-    if (this.running) await once(this.#child, 'exit');
+    await this.#closed;
     return this.#child.exitCode;
   }
 
@@ -107,7 +110,7 @@ export class GatewayProcess {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), limitMs);
     await end(this.#child, 'SIGTERM');
     clearTimeout(timer);
-    return this.#child.exitCode;
+    return this.exited();
   }
 
   /** `kill -9`. Resolves when it is gone. */
