@@ -56,6 +56,7 @@ describe('the members of a gateway', () => {
       sureLease: () => lease,
       now: () => clock.now,
     });
+    members.leaseBegan();
   });
 
   const sometimesAway = (presence: Presence): Presence =>
@@ -97,6 +98,48 @@ describe('the members of a gateway', () => {
     members.leaveDue();
     await notices('joined one', 'joined two', 'left two', 'left one');
     assert.equal(members.leaving, 0);
+  });
+
+  it('are not all entered anew because the first lease has begun', async () => {
+    members.enter(LIST, person('one'));
+    assert.deepEqual(await listed(LIST), ['one']);
+    await members.reenter(
+      (function* () {
+        yield assert.fail('nobody has to be looked at');
+      })(),
+    );
+  });
+
+  it('who could not be entered are entered anew, and nobody else', async () => {
+    const joins: string[] = [];
+    const { presence } = broker;
+    const join = presence.join.bind(presence);
+    presence.join = (channel, member) => {
+      joins.push(member.connection);
+      return join(channel, member);
+    };
+    const membership = (connection: string): Membership => {
+      return {
+        channel: LIST,
+        person: person(connection),
+        claim: undefined,
+        nameLost: () => assert.fail('it has none'),
+      };
+    };
+    lease = undefined;
+    for (const connection of ['early', 'gone']) members.enter(LIST, person(connection));
+    members.exit(LIST, 'gone');
+    await members.settled();
+    lease = LEASE;
+    members.enter(LIST, person('late'));
+    await members.reenter(['early', 'late'].map(membership));
+    assert.deepEqual(joins, ['late', 'early']);
+    assert.deepEqual(await listed(LIST), ['early', 'late']);
+    await members.reenter(['early', 'late', 'gone'].map(membership));
+    assert.equal(joins.length, 2);
+    members.doubt();
+    await members.reenter(['early', 'late'].map(membership));
+    assert.equal(joins.length, 4, 'all, where the broker may have forgotten some');
   });
 
   it('who left are taken out again where the broker may have lost that, and nobody who has come back', async () => {

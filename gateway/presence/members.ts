@@ -90,8 +90,12 @@ export class Members {
   readonly #telling = new Set<Promise<void>>();
   /** Members that are being entered: they are taken out only after that, or they would stay. */
   readonly #entering = new Map<string, Promise<unknown>>();
-  /** Whether a member may not be entered, so that all must be entered anew. */
+  /** Whether the broker may have forgotten members, so that all must be entered anew. */
   #stale = false;
+  /** Those that could not be entered. */
+  readonly #missing = new Set<string>();
+  /** There was a lease before: members may have been entered by it. */
+  #hadLease = false;
 
   constructor(parts: MembersParts) {
     this.#parts = parts;
@@ -118,7 +122,7 @@ export class Members {
   /** Enters a member whose name need not be unique; where that fails it is made good later. */
   enter(channel: string, person: Person): void {
     if (this.#parts.modeOf(channel) === 'off') return;
-    this.#join(channel, person, undefined).catch(this.#missed);
+    this.#join(channel, person, undefined).catch((error: unknown) => this.#missed(channel, person, error));
   }
 
   /** Enters a member whose name must be unique in the channel; false where another has it. Rejects with `BrokerUnavailable`. */
@@ -133,6 +137,7 @@ export class Members {
 
   /** A member leaves on purpose. */
   exit(channel: string, connection: string): void {
+    this.#missing.delete(keyOf(channel, connection));
     if (this.#parts.modeOf(channel) !== 'off') void this.#tell(this.#leave(channel, connection));
   }
 
@@ -143,6 +148,7 @@ export class Members {
   broke(channel: string, connection: string): Promise<void> {
     const mode = this.#parts.modeOf(channel);
     if (mode === 'off') return Promise.resolve();
+    this.#missing.delete(keyOf(channel, connection));
     if (mode === 'list') return this.#tell(this.#leave(channel, connection));
     this.#leaveLater(channel, connection, GRACE_MS);
     return this.#tell(this.#part(channel, connection));
@@ -167,8 +173,12 @@ export class Members {
     this.#left.clear();
   }
 
-  /** This gateway lives by another lease from now on: its members must be entered by that one. */
+  /** This gateway lives by another lease from now on: its members must be entered by that one. By its first one all are that are entered at all. */
   leaseBegan(): void {
+    if (!this.#hadLease) {
+      this.#hadLease = true;
+      return;
+    }
     this.#stale = true;
     // The old lease's members are the others' to remove.
     this.#leaving.clear();
@@ -176,19 +186,21 @@ export class Members {
   }
 
   /**
-   * Enters all members anew where that is needed: some are in doubt, or the lease is another. So many at once and no more, so that others
-   * are served meanwhile. Where the lease becomes another meanwhile it ends, and the next call begins anew; those that fail wait for that, too.
+   * Enters members anew: all where the lease is another or the broker may have forgotten some, else those that could not be entered. So many at once and
+   * no more, so that others are served meanwhile. Where the lease becomes another meanwhile it ends, and the next call begins anew; those that fail wait for that, too.
    */
   async reenter(memberships: Iterable<Membership>): Promise<void> {
     const lease = this.#parts.sureLease(); // by one that may have ended names would be lost to who has them by now
-    if (!this.#stale || lease === undefined) return;
+    if (lease === undefined || (!this.#stale && this.#missing.size === 0)) return;
+    const isAll = this.#stale;
     this.#stale = false;
     let batch: Promise<void>[] = [];
     for (const membership of memberships) {
+      if (!isAll && !this.#missing.has(keyOf(membership.channel, membership.person.connection))) continue;
       batch.push(this.#reenter(membership));
       if (batch.length < REENTER_BATCH) continue;
       await Promise.all(batch);
-      if (this.#parts.lease() !== lease) return;
+      if (this.#parts.lease() !== lease) return; // the others are entered by that one
       batch = [];
     }
     await Promise.all(batch);
@@ -234,6 +246,7 @@ export class Members {
     // It has come back: what is still to be told of its leaving is no longer true.
     this.#leaving.delete(key);
     this.#left.delete(key);
+    this.#missing.delete(key);
     const going = this.#going.get(key);
     if (going !== undefined) going.isBack = true;
     const entering: Promise<boolean> = this.#enter(channel, person, claim).finally(() => {
@@ -270,6 +283,7 @@ export class Members {
     try {
       await this.#entered(channel, connection);
       if (going.isBack) return;
+      this.#missing.delete(key);
       await this.#parts.broker.presence.leave(channel, connection);
       if (!going.isBack) this.#hasLeft(channel, connection);
     } catch (error) {
@@ -309,14 +323,14 @@ export class Members {
       if (!(await this.#join(channel, person, claim))) nameLost();
       else if (lease !== undefined) nameKept?.(lease);
     } catch (error) {
-      this.#missed(error);
+      this.#missed(channel, person, error);
     }
   }
 
-  readonly #missed = (error: unknown): void => {
+  #missed(channel: string, { connection }: Person, error: unknown): void {
     if (!(error instanceof BrokerUnavailable)) throw error;
-    this.#stale = true;
-  };
+    this.#missing.add(keyOf(channel, connection));
+  }
 }
 
 /** About what members take up in a list. */
