@@ -11,14 +11,14 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 /** The programs that tests start, and the Debian packages that have them. Tests of an optional one say that they are skipped without it. */
 const PROGRAMS = [
-  { program: 'redis-server', debianPackage: 'redis-server' },
-  { program: 'redis-sentinel', debianPackage: 'redis-sentinel' },
-  { program: 'chromium', debianPackage: 'chromium' },
-  { program: 'openssl', debianPackage: 'openssl' },
-  { program: '/usr/sbin/nginx', debianPackage: 'nginx-light' },
-  { program: 'promtool', debianPackage: 'prometheus', optional: true },
-  { program: '/usr/sbin/haproxy', debianPackage: 'haproxy', optional: true },
-  { program: 'cc', debianPackage: 'libc6-dev gcc', optional: true },
+  { program: 'redis-server', debianPackages: ['redis-server'] },
+  { program: 'redis-sentinel', debianPackages: ['redis-sentinel'] },
+  { program: 'chromium', debianPackages: ['chromium'] },
+  { program: 'openssl', debianPackages: ['openssl'] },
+  { program: '/usr/sbin/nginx', debianPackages: ['nginx-light'] },
+  { program: 'promtool', debianPackages: ['prometheus'], optional: true },
+  { program: '/usr/sbin/haproxy', debianPackages: ['haproxy'], optional: true },
+  { program: 'cc', debianPackages: ['libc6-dev', 'gcc'], optional: true },
 ];
 /** Files at a time. Most of them start servers of their own, and timing matters to some. */
 const CONCURRENCY = 2;
@@ -88,7 +88,7 @@ function install(packages) {
 function missingPackages(among = () => true) {
   return PROGRAMS.filter(among)
     .filter(({ program }) => !isInstalled(program))
-    .map(({ debianPackage }) => debianPackage);
+    .flatMap(({ debianPackages }) => debianPackages);
 }
 
 function isInstalled(program) {

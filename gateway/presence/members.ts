@@ -194,6 +194,7 @@ export class Members {
     if (lease === undefined || (!this.#stale && this.#missing.size === 0)) return;
     const isAll = this.#stale;
     this.#stale = false;
+    if (isAll) this.#missing.clear();
     let batch: Promise<void>[] = [];
     for (const membership of memberships) {
       if (!isAll && !this.#missing.has(keyOf(membership.channel, membership.person.connection))) continue;

@@ -41,7 +41,7 @@ export interface ShiftedClock {
   remove(): void;
 }
 
-/** Undefined where there is no C compiler. `seconds`: what the clock is ahead. */
+/** Undefined where there is no C compiler, or one without the C library's headers. `seconds`: what the clock is ahead. */
 export function shiftedClock(seconds: number): ShiftedClock | undefined {
   const directory = mkdtempSync(join(tmpdir(), 'passerelle-clock-'));
   const remove = () => rmSync(directory, { recursive: true, force: true });
@@ -50,6 +50,6 @@ export function shiftedClock(seconds: number): ShiftedClock | undefined {
   const { error, status, stderr } = spawnSync('cc', args, { input: SOURCE });
   if (status === 0) return { under: ['env', `LD_PRELOAD=${library}`], remove };
   remove();
-  if (error !== undefined) return undefined;
+  if (error !== undefined || /fatal error: \S+: No such file/.test(String(stderr))) return undefined;
   throw new Error(`The library for a shifted clock cannot be compiled:\n${stderr}`);
 }
